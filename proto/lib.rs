@@ -1,0 +1,1 @@
+//! The wire: etcd v3 messages and services, and our peer protocol.

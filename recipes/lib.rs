@@ -1,0 +1,1 @@
+//! Coordination recipes as deterministic expansions into ordinary keys.

@@ -1,0 +1,1 @@
+//! Both faces on one port: gRPC and HTTP.

@@ -1,0 +1,1 @@
+//! Raft through openraft: the only crate that names it.

@@ -1,0 +1,1 @@
+//! Vocabulary of the whole project: plain values, no I/O.

@@ -1,0 +1,1 @@
+//! The deterministic MVCC machine and its storage.

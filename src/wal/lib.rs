@@ -1,0 +1,1 @@
+//! Segmented write-ahead log of typed, CRC-chained records.

@@ -1,0 +1,1 @@
+//! Watchers: hub, interval index, catch-up, progress.
