@@ -1,1 +1,29 @@
-//! Vocabulary of the whole project: plain values, no I/O.
+//! Vocabulary of the whole project: plain values, no I/O, no clock, no async.
+//!
+//! What every floor above speaks of: numbers that must not be confused ([`Revision`], [`LogIndex`], [`LeaseId`] …), keys and
+//! ranges, requests and their answers, the command that travels in a log entry ([`Proposal`]) with its binary format, and what
+//! applying a group of entries changed ([`AppliedBatch`]). Semantics of etcd 3.6 are meant wherever a name is etcd's.
+
+mod applied;
+mod check;
+mod codec;
+mod command;
+mod key;
+mod kv;
+mod numbers;
+mod rejection;
+mod request;
+mod response;
+
+pub use applied::{AppliedBatch, Change, LeaseChange};
+pub use check::{KEY_BYTES_MAX, Limits};
+pub use codec::{CodecError, DEPTH_MAX};
+pub use command::{Command, Identity, LeaseCheckpoint, Proposal};
+pub use key::KeyRange;
+pub use kv::{Event, EventKind, KeyValue};
+pub use numbers::{ClusterId, LeaseId, LogId, LogIndex, MemberId, Revision, Term};
+pub use rejection::Rejection;
+pub use request::{
+    Compare, CompareResult, DeleteRequest, Op, Operand, PutRequest, RangeRequest, SortOrder, SortTarget, TxnRequest,
+};
+pub use response::{DeleteResponse, OpResponse, PutResponse, RangeResponse, TxnResponse};

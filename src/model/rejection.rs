@@ -1,0 +1,52 @@
+//! Deterministic answers of "no": the same on every member, replicated like a success, never logged as a failure.
+//!
+//! The texts are part of the API: etcd clients match on them to the letter (semantics of etcd 3.6).
+
+use thiserror::Error;
+
+/// Why a request was refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+pub enum Rejection {
+    /// The key is empty. Name one; all keys are asked for with a zero byte as key and as range end.
+    #[error("etcdserver: key is not provided")]
+    EmptyKey,
+    /// `ignore_value` or `ignore_lease` on a key that does not exist, or an operation that is none.
+    #[error("etcdserver: key not found")]
+    KeyNotFound,
+    /// A value together with `ignore_value`.
+    #[error("etcdserver: value is provided")]
+    ValueProvided,
+    /// A lease together with `ignore_lease`.
+    #[error("etcdserver: lease is provided")]
+    LeaseProvided,
+    /// More conditions or operations than a transaction may have.
+    #[error("etcdserver: too many operations in txn request")]
+    TooManyOps,
+    /// A transaction would write one key twice.
+    #[error("etcdserver: duplicate key given in txn request")]
+    DuplicateKey,
+    /// A sort order or target that does not exist.
+    #[error("etcdserver: invalid sort option")]
+    InvalidSortOption,
+    /// The request is larger than a log entry may be, or a key longer than the store takes. Split it.
+    #[error("etcdserver: request is too large")]
+    RequestTooLarge,
+    /// The revision asked for is gone. Read at the latest and start again from there.
+    #[error("etcdserver: mvcc: required revision has been compacted")]
+    Compacted,
+    /// The revision asked for does not exist yet.
+    #[error("etcdserver: mvcc: required revision is a future revision")]
+    FutureRevision,
+    /// The quota is used up. Delete and compact.
+    #[error("etcdserver: mvcc: database space exceeded")]
+    NoSpace,
+    /// No such lease: it expired, was revoked, or never was.
+    #[error("etcdserver: requested lease not found")]
+    LeaseNotFound,
+    /// A lease of that id exists.
+    #[error("etcdserver: lease already exists")]
+    LeaseExists,
+    /// The TTL is above 9,000,000,000 seconds.
+    #[error("etcdserver: too large lease TTL")]
+    LeaseTtlTooLarge,
+}
