@@ -100,8 +100,6 @@ impl LeaseId {
 pub struct LogId {
     /// Term of the leader that appended the entry.
     pub term: Term,
-    /// Identity of that leader: redundant with the term, kept because consensus names entries by it.
-    pub leader: MemberId,
     /// Position of the entry.
     pub index: LogIndex,
 }
