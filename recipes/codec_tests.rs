@@ -1,0 +1,117 @@
+//! What is encoded decodes to itself; what is cut, bent or foreign is refused without a panic.
+
+use proptest::collection::vec;
+use proptest::option;
+use proptest::prelude::*;
+use proptest::test_runner::RngSeed;
+
+use super::*;
+
+fn bytes() -> impl Strategy<Value = Bytes> {
+    vec(any::<u8>(), 0..40).prop_map(Bytes::from)
+}
+
+fn open() -> impl Strategy<Value = OpenSession> {
+    let record = (bytes(), bytes()).prop_map(|(key, value)| SessionRecord { key, value });
+    (any::<i64>(), any::<i64>(), option::of(record)).prop_map(|(lease, ttl, record)| OpenSession {
+        lease: LeaseId::new(lease),
+        ttl,
+        record,
+    })
+}
+
+fn acquire() -> impl Strategy<Value = Acquire> {
+    let session = prop_oneof![
+        any::<i64>().prop_map(|lease| Session::Existing(LeaseId::new(lease))),
+        open().prop_map(Session::New)
+    ];
+    let enqueue = prop_oneof![
+        Just(Enqueue::TryOnly),
+        option::of(any::<u32>()).prop_map(|waiting_max| Enqueue::Enqueue { waiting_max })
+    ];
+    (bytes(), session, enqueue, bytes()).prop_map(|(prefix, session, enqueue, value)| Acquire {
+        prefix,
+        session,
+        enqueue,
+        value,
+    })
+}
+
+fn command() -> impl Strategy<Value = Command> {
+    let release =
+        (bytes(), option::of(any::<i64>())).prop_map(|(key, token)| Release { key, token: token.map(Revision::new) });
+    prop_oneof![
+        open().prop_map(Command::OpenSession),
+        acquire().prop_map(Command::Acquire),
+        release.prop_map(Command::Release),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { rng_seed: RngSeed::Fixed(1), ..ProptestConfig::default() })]
+
+    #[test]
+    fn decoding_inverts_encoding(command in command()) {
+        prop_assert_eq!(Command::decode(command.encode()), Ok(command));
+    }
+
+    #[test]
+    fn every_cut_and_every_addition_is_refused(command in command(), more: u8) {
+        let encoded = command.encode();
+        for length in 0..encoded.len() {
+            prop_assert!(Command::decode(encoded.slice(..length)).is_err());
+        }
+        let longer = [&encoded[..], &[more]].concat();
+        prop_assert!(Command::decode(longer.into()).is_err());
+    }
+
+    /// Nothing has two binary forms, so bent bytes are refused or mean another command.
+    #[test]
+    fn bent_bytes_never_panic_and_mean_what_they_say(
+        noise in vec(any::<u8>(), 0..100), command in command(), at in any::<prop::sample::Index>(), byte: u8,
+    ) {
+        let mut bent = command.encode().to_vec();
+        let at = at.index(bent.len());
+        bent[at] = byte;
+        for input in [noise, bent] {
+            if let Ok(decoded) = Command::decode(input.clone().into()) {
+                prop_assert_eq!(decoded.encode(), input);
+            }
+        }
+    }
+}
+
+/// The log keeps these bytes for ever: a change here is a new tag, never a new expectation.
+#[test]
+fn the_binary_form_is_fixed() {
+    let lease = LeaseId::new(0x1a2b);
+    let record = Some(SessionRecord { key: "s".into(), value: "r".into() });
+    let open = OpenSession { lease, ttl: 10, record };
+    let session = b"\x2b\x1a\0\0\0\0\0\0\x0a\0\0\0\0\0\0\0\x01\x01\0\0\0s\x01\0\0\0r";
+    let acquire = |session, enqueue| Acquire { prefix: "l/".into(), session, enqueue, value: "v".into() };
+    let form = |parts: &[&[u8]]| parts.concat();
+
+    let opened = Command::OpenSession(open.clone());
+    assert_eq!(opened.encode(), form(&[b"\x01", session]));
+    let bounded = Command::Acquire(acquire(Session::New(open), Enqueue::Enqueue { waiting_max: Some(3) }));
+    assert_eq!(bounded.encode(), form(&[b"\x02\x02\0\0\0l/\x01", session, b"\x02\x03\0\0\0\x01\0\0\0v"]));
+    let tried = Command::Acquire(acquire(Session::Existing(lease), Enqueue::TryOnly));
+    assert_eq!(tried.encode().as_ref(), b"\x02\x02\0\0\0l/\0\x2b\x1a\0\0\0\0\0\0\0\x01\0\0\0v");
+    let unbounded = Command::Acquire(acquire(Session::Existing(lease), Enqueue::Enqueue { waiting_max: None }));
+    assert_eq!(unbounded.encode().as_ref(), b"\x02\x02\0\0\0l/\0\x2b\x1a\0\0\0\0\0\0\x01\x01\0\0\0v");
+    let released = Command::Release(Release { key: "l/1".into(), token: Some(Revision::new(5)) });
+    assert_eq!(released.encode().as_ref(), b"\x03\x03\0\0\0l/1\x01\x05\0\0\0\0\0\0\0");
+}
+
+#[test]
+fn a_false_length_asks_for_no_memory() {
+    let error = Command::decode(Bytes::from_static(b"\x03\xff\xff\xff\xff")).unwrap_err();
+    assert_eq!(error.to_string(), "malformed recipe: a field is longer than the command");
+}
+
+#[test]
+fn decoding_shares_memory() {
+    let encoded = Command::Release(Release { key: vec![7; 100].into(), token: None }).encode();
+    let Command::Release(decoded) = Command::decode(encoded.clone()).unwrap() else { panic!("a release") };
+    assert!(encoded.as_ptr_range().contains(&decoded.key.as_ptr()));
+}

@@ -1,0 +1,45 @@
+//! The commands of all recipes, and how one is applied.
+
+use crate::{Acquire, Invalid, Ledger, OpenSession, Outcome, Release};
+
+/// A recipe to carry out. A changed behaviour arrives as a new variant, never as a new meaning of an old one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Command {
+    /// Open a session.
+    OpenSession(OpenSession),
+    /// Claim a mutex.
+    Acquire(Acquire),
+    /// Give a claim up.
+    Release(Release),
+}
+
+impl Command {
+    /// Checks what needs no state.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong; the command would be answered with it in any state, so do not propose it.
+    pub fn check(&self) -> Result<(), Invalid> {
+        match self {
+            Self::OpenSession(open) => open.check(),
+            Self::Acquire(acquire) => acquire.check(),
+            Self::Release(release) => release.check(),
+        }
+    }
+}
+
+/// Carries a command out on `ledger`: its outcome and its writes depend on the command and the ledger alone.
+///
+/// # Errors
+///
+/// A local failure of the ledger. The command is then half done: give the ledger up.
+pub fn apply<L: Ledger>(command: &Command, ledger: &mut L) -> Result<Outcome, L::Fault> {
+    if let Err(invalid) = command.check() {
+        return Ok(Outcome::Invalid(invalid));
+    }
+    match command {
+        Command::OpenSession(open) => open.apply(ledger),
+        Command::Acquire(acquire) => acquire.apply(ledger),
+        Command::Release(release) => release.apply(ledger),
+    }
+}

@@ -1,0 +1,39 @@
+//! What is wrong with a command that could not be carried out in any state.
+
+use bytes::Bytes;
+use model::PutRequest;
+use thiserror::Error;
+
+/// Longest life of a session in seconds: that of any lease.
+pub const TTL_SECONDS_MAX: i64 = 9_000_000_000;
+
+/// Why a command is refused, whatever the state. Found at the edge, to save the log entry, and again when applied, so that no
+/// entry can write a key that the recipes do not reach.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+pub enum Invalid {
+    /// An empty prefix would make every key of the store a contender.
+    #[error("the prefix is empty")]
+    EmptyPrefix,
+    /// A key has at least one byte.
+    #[error("the key is empty")]
+    EmptyKey,
+    /// The key, or the prefix with the session's name added, is longer than the store takes.
+    #[error("the key is too long")]
+    KeyTooLong,
+    /// Zero means "no lease", and a negative number has no name that etcd clients agree on.
+    #[error("a session id is between 1 and 2^63-1")]
+    LeaseOutOfRange,
+    /// The TTL must be from 1 to [`TTL_SECONDS_MAX`] seconds.
+    #[error("a session lives for 1 to 9000000000 seconds")]
+    TtlOutOfRange,
+    /// A session record below the prefix would itself contend, and in the same revision as the claim.
+    #[error("the session record lies below the prefix contended for")]
+    RecordContends,
+}
+
+pub(crate) fn check_key(key: &Bytes) -> Result<(), Invalid> {
+    if key.is_empty() {
+        return Err(Invalid::EmptyKey);
+    }
+    PutRequest { key: key.clone(), ..PutRequest::default() }.check().map_err(|_| Invalid::KeyTooLong)
+}

@@ -1,0 +1,16 @@
+//! What came of a command: the same on every member, never sent or stored, because each member finds it by applying.
+
+use crate::{AcquireOutcome, Invalid, ReleaseOutcome, SessionOutcome};
+
+/// What came of a command, by recipe.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// The command makes no sense in any state. Nothing was written.
+    Invalid(Invalid),
+    /// Of [`OpenSession`](crate::OpenSession).
+    Session(SessionOutcome),
+    /// Of [`Acquire`](crate::Acquire).
+    Acquire(AcquireOutcome),
+    /// Of [`Release`](crate::Release).
+    Release(ReleaseOutcome),
+}
