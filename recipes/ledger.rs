@@ -1,6 +1,6 @@
 //! The port: what an expansion may read and write inside one revision.
 //!
-//! The state machine implements it over its keys and leases.
+//! The state machine implements it over its keys and leases; the crate's `testing` module over ordered maps.
 //!
 //! Expansions read first and write last, so an implementation may answer a read after a write of the same command either way.
 //! All writes of one command carry the same revision and become visible together. A command that writes no key uses up no

@@ -20,6 +20,9 @@ mod command;
 mod invalid;
 mod outcome;
 
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
+
 pub use codec::CodecError;
 pub use command::{Command, apply};
 pub use invalid::{Invalid, TTL_SECONDS_MAX};

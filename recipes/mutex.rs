@@ -203,3 +203,11 @@ impl Release {
         Ok(Outcome::Release(ReleaseOutcome::Released { token: current }))
     }
 }
+
+#[cfg(test)]
+#[path = "mutex_tests.rs"]
+mod tests;
+
+#[cfg(test)]
+#[path = "mutex_history_tests.rs"]
+mod history_tests;

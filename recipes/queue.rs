@@ -4,14 +4,15 @@
 //! Order is by create revision, then by key: two keys that one transaction created share a revision, and one of them must still
 //! be first. It depends on nothing but the keys, so it is the same on every member, however and whenever it was built.
 //!
-//! Contenders lie sorted in blocks of at most [`BLOCK`]. New ones nearly always come last, which fills blocks completely; blocks
-//! that empty are merged, so memory stays in proportion to the contenders. Finding a place takes O(log n), counting those ahead
-//! adds one step per block: some hundreds for 100,000 contenders.
+//! Contenders lie sorted in blocks of at most [`BLOCK`]. New ones nearly always come last, which fills blocks completely; two
+//! neighbours that together fill no more than half a block become one, so memory stays in proportion to the contenders.
+//! Finding a place takes O(log n); counting those ahead adds one step for each block before it: 400 blocks for 100,000 who came
+//! one after another.
 
 use bytes::Bytes;
 use model::Revision;
 
-/// Most contenders in a block. Moving them takes about as long as one cache miss per kilobyte, so larger gains nothing.
+/// Most contenders in a block: few enough that moving them is a copy of some kilobytes, enough that blocks stay few.
 const BLOCK: usize = 256;
 
 /// One key in a queue.
@@ -32,7 +33,7 @@ impl Contender {
 /// Contenders under one prefix, the holder first.
 #[derive(Clone, Debug, Default)]
 pub struct Queue {
-    /// Sorted, none empty, the last of each before the first of the next.
+    /// Sorted, none empty, the last of each before the first of the next; two neighbours fill more than half a block.
     blocks: Vec<Vec<Contender>>,
     len: usize,
 }

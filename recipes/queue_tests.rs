@@ -17,8 +17,8 @@ fn check(queue: &Queue) {
     assert!(queue.blocks.iter().all(|block| (1..=BLOCK).contains(&block.len())), "a block is empty or too long");
     assert_eq!(queue.blocks.iter().map(Vec::len).sum::<usize>(), queue.len());
     assert!(queue.iter().zip(queue.iter().skip(1)).all(|(one, next)| one < next), "out of order");
-    let blocks_max = 1 + queue.len() * 4 / BLOCK;
-    assert!(queue.blocks.len() <= blocks_max, "{} blocks for {} contenders", queue.blocks.len(), queue.len());
+    let is_filled = |pair: &[Vec<Contender>]| pair[0].len() + pair[1].len() > BLOCK / 2;
+    assert!(queue.blocks.windows(2).all(is_filled), "memory is out of proportion");
 }
 
 #[derive(Clone, Debug)]
@@ -113,6 +113,19 @@ fn a_queue_filled_in_the_order_of_keys_is_in_the_order_of_revisions() {
     }
     check(&queue);
     assert!(queue.iter().map(|one| one.create_revision).eq((0..5000).map(revision)));
+}
+
+#[test]
+fn a_block_that_thins_out_joins_either_neighbour() {
+    let mut queue = Queue::default();
+    for at in 0..3 * BLOCK {
+        queue.insert(revision(at), b"k");
+    }
+    for at in (0..BLOCK - 10).chain(BLOCK..2 * BLOCK - 10) {
+        queue.remove(revision(at), b"k");
+        check(&queue);
+    }
+    assert_eq!(queue.blocks.len(), 2);
 }
 
 #[test]
