@@ -62,6 +62,14 @@ impl Queue {
         self.blocks.iter().flatten()
     }
 
+    /// Whether a contender is at this place.
+    #[must_use]
+    pub fn contains(&self, create_revision: Revision, key: &[u8]) -> bool {
+        let place = (create_revision, key);
+        let block = self.blocks.get(self.block_of(place));
+        block.is_some_and(|block| block.binary_search_by(|other| other.place().cmp(&place)).is_ok())
+    }
+
     /// How many contenders come before this place, whether or not somebody is at it.
     #[must_use]
     pub fn ahead_of(&self, create_revision: Revision, key: &[u8]) -> usize {

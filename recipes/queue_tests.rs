@@ -77,6 +77,7 @@ proptest! {
             prop_assert_eq!(queue.is_empty(), set.is_empty());
             for at in [0, 20, 1000, newest / 2, newest, newest + 1] {
                 let place = (revision(at), b"k".to_vec());
+                prop_assert_eq!(queue.contains(place.0, &place.1), set.contains(&place));
                 prop_assert_eq!(queue.ahead_of(place.0, &place.1), set.range(..place).count());
             }
         }
