@@ -1,2 +1,47 @@
-//! The server.
-fn main() {}
+//! The server: parse, build, spawn, drain.
+
+mod banner;
+mod compat;
+mod config;
+mod runtime;
+mod telemetry;
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::{CommandFactory, FromArgMatches};
+
+use crate::config::{Cli, Settings, Task, WalTask};
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> ExitCode {
+    match run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("quorate: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run() -> Result<()> {
+    let sorted = compat::sort_arguments(std::env::args_os())?;
+    let matches = Cli::command().get_matches_from(sorted.arguments);
+    let cli = Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
+    match cli.task {
+        Some(Task::Wal { task: WalTask::Dump { dir } }) => dump(&dir),
+        Some(Task::Server(flags)) => serve(&flags.settings()?, sorted.warnings),
+        None => serve(&cli.server.settings()?, sorted.warnings),
+    }
+}
+
+fn serve(settings: &Settings, mut warnings: Vec<String>) -> Result<()> {
+    warnings.extend(compat::check_environment(std::env::vars(), config::is_known_variable)?);
+    telemetry::start(&settings.log_level, settings.log_format)?;
+    for warning in warnings {
+        tracing::warn!("{warning}");
+    }
+    runtime::serve(settings)
+}

@@ -1,0 +1,37 @@
+# What a developer runs. `make test` is what CI runs, on a fresh machine that has Rust.
+
+CARGO ?= cargo
+export CARGO_TERM_COLOR ?= auto
+
+.PHONY: help build test check tests clients tools openapi bench clean
+
+help: ## What there is to make
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
+
+build: ## The release binary: target/release/quorate
+	$(CARGO) build --release
+
+test: tools check tests clients ## Everything that must pass: format, lints, docs, tests, real clients
+
+check: ## Format, lints and docs
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --workspace --all-targets -- -D warnings
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps --quiet
+
+tests: ## Unit, model, property and process tests, those that need etcd included
+	$(CARGO) test --workspace -- --include-ignored
+
+clients: ## Real clients against a real server (installs them from package registries)
+	tests/clients/run.sh
+
+tools: ## What the tests need beyond Rust
+	tests/clients/install.sh
+
+openapi: ## Writes openapi/openapi.json anew from the handlers
+	QUORATE_WRITE_OPENAPI=1 $(CARGO) test -p api openapi
+
+bench: build ## Side by side with etcd on this machine; writes bench/REPORT.md
+	$(CARGO) run --release -p bench -- $(ARGS)
+
+clean: ## Removes what was built
+	$(CARGO) clean

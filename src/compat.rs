@@ -1,0 +1,191 @@
+//! What etcd's command line knows and this version does not act on: accepted with a warning where nothing is lost by it,
+//! refused where it would promise a protection that is not there.
+
+use std::ffi::OsString;
+
+use anyhow::{Result, bail};
+
+/// Flags that take a value.
+const WITH_VALUE: &[(&str, Effect)] = &[
+    ("logger", Effect::None("there is one logger")),
+    ("log-outputs", Effect::None("logs go to stderr")),
+    ("metrics", Effect::None("/metrics always has everything")),
+    ("max-snapshots", Effect::None("snapshots are not files here")),
+    ("max-wals", Effect::None("log segments go once a snapshot covers them")),
+    ("backend-bbolt-freelist-type", Effect::None("there is no bbolt")),
+    ("backend-batch-interval", Effect::None("there is no bbolt")),
+    ("backend-batch-limit", Effect::None("there is no bbolt")),
+    ("quota-backend-bytes", Effect::None("the store has no quota in this version")),
+    ("snapshot-catchup-entries", Effect::None("5000 entries are kept")),
+    ("v2-deprecation", Effect::None("there is no v2 API")),
+    ("raft-read-timeout", Effect::None("a cluster of one has no peers")),
+    ("raft-write-timeout", Effect::None("a cluster of one has no peers")),
+    ("warning-apply-duration", Effect::None("slow applies are not logged")),
+    ("warning-unary-request-duration", Effect::None("slow requests are not logged")),
+    ("bcrypt-cost", Effect::None("there are no passwords in this version")),
+    ("auth-token-ttl", Effect::None("there are no tokens in this version")),
+    ("auth-token", Effect::Refused("authentication is not part of this version")),
+    ("wal-dir", Effect::Refused("the log is kept below --data-dir")),
+    ("config-file", Effect::Refused("configuration files are not part of this version")),
+    ("cert-file", Effect::Refused("TLS is not part of this version")),
+    ("key-file", Effect::Refused("TLS is not part of this version")),
+    ("trusted-ca-file", Effect::Refused("TLS is not part of this version")),
+    ("client-crl-file", Effect::Refused("TLS is not part of this version")),
+    ("client-cert-allowed-hostname", Effect::Refused("TLS is not part of this version")),
+    ("peer-cert-file", Effect::Refused("TLS is not part of this version")),
+    ("peer-key-file", Effect::Refused("TLS is not part of this version")),
+    ("peer-trusted-ca-file", Effect::Refused("TLS is not part of this version")),
+    ("host-whitelist", Effect::Refused("host names are not checked in this version")),
+    ("listen-metrics-urls", Effect::Refused("metrics are served on the client port")),
+    ("listen-client-http-urls", Effect::Refused("HTTP and gRPC share the client port")),
+    ("discovery", Effect::Refused("discovery is not part of this version")),
+    ("discovery-srv", Effect::Refused("discovery is not part of this version")),
+];
+
+/// Flags that are on or off.
+const SWITCHES: &[(&str, Effect)] = &[
+    ("pre-vote", Effect::None("pre-vote is always on")),
+    ("strict-reconfig-check", Effect::None("a cluster of one is not reconfigured")),
+    ("initial-election-tick-advance", Effect::None("a cluster of one elects itself at once")),
+    ("enable-v2", Effect::None("there is no v2 API")),
+    ("socket-reuse-address", Effect::None("it is always on")),
+    ("unsafe-no-fsync", Effect::None("every acknowledged write is synced, always")),
+    ("enable-pprof", Effect::None("there are no Go profiles here")),
+    ("force-new-cluster", Effect::Refused("recovery into a new cluster is not part of this version")),
+    ("client-cert-auth", Effect::Refused("TLS is not part of this version")),
+    ("peer-client-cert-auth", Effect::Refused("TLS is not part of this version")),
+    ("auto-tls", Effect::Refused("TLS is not part of this version")),
+    ("peer-auto-tls", Effect::Refused("TLS is not part of this version")),
+];
+
+#[derive(Clone, Copy, Debug)]
+enum Effect {
+    /// No effect, and nothing lost.
+    None(&'static str),
+    /// Not to be ignored silently.
+    Refused(&'static str),
+}
+
+/// Arguments that are ours to parse, and what to warn about.
+#[derive(Debug, Default)]
+pub(crate) struct Sorted {
+    pub(crate) arguments: Vec<OsString>,
+    pub(crate) warnings: Vec<String>,
+}
+
+/// Takes out of the command line what is only there for etcd, and writes Go's `-flag` as `--flag`.
+///
+/// # Errors
+///
+/// Names the flag that cannot be ignored, and why.
+pub(crate) fn sort_arguments(arguments: impl IntoIterator<Item = OsString>) -> Result<Sorted> {
+    let mut sorted = Sorted::default();
+    let mut arguments = arguments.into_iter();
+    sorted.arguments.extend(arguments.next());
+    while let Some(argument) = arguments.next() {
+        let Some((name, value)) = argument.to_str().and_then(flag) else {
+            sorted.arguments.push(argument);
+            continue;
+        };
+        if let Some(effect) = effect_of(WITH_VALUE, name) {
+            let value = value.map(str::to_owned).or_else(|| arguments.next()?.into_string().ok());
+            sorted.note(name, effect, value.as_deref().unwrap_or_default())?;
+        } else if let Some(effect) = effect_of(SWITCHES, name) {
+            sorted.note(name, effect, value.unwrap_or("true"))?;
+        } else {
+            let dashes = if name.len() == 1 { "-" } else { "--" };
+            let value = value.map(|value| format!("={value}")).unwrap_or_default();
+            sorted.arguments.push(format!("{dashes}{name}{value}").into());
+        }
+    }
+    Ok(sorted)
+}
+
+/// Looks through the environment for etcd's variables that are not ours.
+///
+/// # Errors
+///
+/// Names the variable that cannot be ignored, and why.
+pub(crate) fn check_environment(
+    variables: impl IntoIterator<Item = (String, String)>,
+    known: impl Fn(&str) -> bool,
+) -> Result<Vec<String>> {
+    let mut sorted = Sorted::default();
+    for (variable, value) in variables {
+        let Some(name) = variable.strip_prefix("ETCD_") else { continue };
+        let name = name.to_ascii_lowercase().replace('_', "-");
+        if let Some(effect) = effect_of(WITH_VALUE, &name).or_else(|| effect_of(SWITCHES, &name)) {
+            sorted.note(&name, effect, &value)?;
+        } else if !known(&variable) {
+            sorted.warnings.push(format!("{variable} is not a variable of this version and has no effect"));
+        }
+    }
+    Ok(sorted.warnings)
+}
+
+impl Sorted {
+    fn note(&mut self, name: &str, effect: Effect, value: &str) -> Result<()> {
+        match effect {
+            Effect::None(why) => self.warnings.push(format!("--{name} has no effect: {why}")),
+            Effect::Refused(_) if ["", "false", "simple"].contains(&value) => {}
+            Effect::Refused(why) => bail!("--{name}: {why}"),
+        }
+        Ok(())
+    }
+}
+
+fn effect_of(table: &[(&str, Effect)], name: &str) -> Option<Effect> {
+    table.iter().find(|(known, _)| *known == name).map(|(_, effect)| *effect)
+}
+
+/// Name and value of `--name=value`, `--name`, and Go's forms with one dash.
+fn flag(argument: &str) -> Option<(&str, Option<&str>)> {
+    let name = argument.strip_prefix("--").or_else(|| argument.strip_prefix('-'))?;
+    if name.is_empty() || name.starts_with('-') {
+        return None;
+    }
+    Some(name.split_once('=').map_or((name, None), |(name, value)| (name, Some(value))))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sort(arguments: &[&str]) -> Result<Sorted> {
+        sort_arguments(std::iter::once("quorate").chain(arguments.iter().copied()).map(OsString::from))
+    }
+
+    #[test]
+    fn ours_pass_through_in_either_spelling() {
+        let sorted = sort(&["-name=a", "--data-dir", "d", "-h", "wal", "--", "x"]).unwrap();
+        assert_eq!(sorted.arguments, ["quorate", "--name=a", "--data-dir", "d", "-h", "wal", "--", "x"]);
+        assert!(sorted.warnings.is_empty());
+    }
+
+    #[test]
+    fn harmless_flags_are_taken_out_with_their_values() {
+        let sorted = sort(&["--logger", "zap", "--pre-vote", "--enable-v2=false", "--name", "a"]).unwrap();
+        assert_eq!(sorted.arguments, ["quorate", "--name", "a"]);
+        assert_eq!(sorted.warnings.len(), 3);
+    }
+
+    #[test]
+    fn protection_is_never_promised_and_not_given() {
+        assert_eq!(sort(&["--cert-file", "c.pem"]).unwrap_err().to_string(), "--cert-file: TLS is not part of this version");
+        assert!(sort(&["--client-cert-auth"]).is_err());
+        assert!(sort(&["--client-cert-auth=false"]).is_ok());
+        assert!(sort(&["--auth-token=jwt"]).is_err());
+        assert!(sort(&["--auth-token=simple"]).is_ok(), "etcd's default, which promises nothing while there are no users");
+    }
+
+    #[test]
+    fn variables_are_held_to_the_same_rules() {
+        let variable = |name: &str, value: &str| vec![(name.to_owned(), value.to_owned())];
+        let check = |variables| check_environment(variables, |name| name == "ETCD_NAME");
+        assert!(check(variable("ETCD_NAME", "a")).unwrap().is_empty());
+        assert!(check(variable("PATH", "/bin")).unwrap().is_empty());
+        assert_eq!(check(variable("ETCD_LOGGER", "zap")).unwrap(), ["--logger has no effect: there is one logger"]);
+        assert!(check(variable("ETCD_CERT_FILE", "c")).is_err());
+        assert_eq!(check(variable("ETCD_NO_SUCH", "1")).unwrap().len(), 1);
+    }
+}

@@ -1,0 +1,328 @@
+//! Command line and environment: etcd's flags and `ETCD_*` variables, checked into what a member is started with.
+//!
+//! A flag beats its variable. What etcd knows and this version does not act on is in [`crate::compat`].
+
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail, ensure};
+use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
+use model::Limits;
+use node::AutoCompaction;
+
+/// What a request may be larger than its largest proposal on the wire, in bytes (etcd's figure).
+const REQUEST_OVERHEAD_BYTES: usize = 512 * 1024;
+
+/// Agreement for services: locks, elections, configuration, over the etcd v3 API and plain HTTP.
+#[derive(Debug, Parser)]
+#[command(name = "quorate", version, about, args_conflicts_with_subcommands = true)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) task: Option<Task>,
+    #[command(flatten)]
+    pub(crate) server: ServerFlags,
+}
+
+/// What to do; without a word, serve.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Task {
+    /// Run a member: what happens without a subcommand as well.
+    Server(ServerFlags),
+    /// Look into a write-ahead log.
+    Wal {
+        #[command(subcommand)]
+        task: WalTask,
+    },
+}
+
+/// What to do with a write-ahead log.
+#[derive(Debug, Subcommand)]
+pub(crate) enum WalTask {
+    /// Print every record, up to the first damage.
+    Dump {
+        /// The `wal` folder of a data directory.
+        dir: PathBuf,
+    },
+}
+
+/// How auto-compaction counts.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum CompactionMode {
+    /// By age.
+    Periodic,
+    /// By number of revisions.
+    Revision,
+}
+
+/// Whether the cluster exists already.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ClusterState {
+    /// It is made now.
+    New,
+    /// This member joins it.
+    Existing,
+}
+
+/// How log lines look.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum LogFormat {
+    /// For people.
+    Console,
+    /// One JSON object a line.
+    Json,
+}
+
+/// Flags of a member, each with etcd's name, variable and default.
+#[derive(Clone, Debug, Args)]
+#[expect(clippy::doc_markdown, reason = "these comments are the help text that users read")]
+pub(crate) struct ServerFlags {
+    /// Human-readable name of this member
+    #[arg(long, env = "ETCD_NAME", default_value = "default")]
+    name: String,
+    /// Where everything is kept [default: NAME.quorate]
+    #[arg(long, env = "ETCD_DATA_DIR")]
+    data_dir: Option<PathBuf>,
+    /// Addresses to serve clients on: gRPC, JSON, REST, docs and metrics, all on one port
+    #[arg(long, env = "ETCD_LISTEN_CLIENT_URLS", value_delimiter = ',', default_value = "http://localhost:2379")]
+    listen_client_urls: Vec<String>,
+    /// Addresses that clients are told [default: those listened on]
+    #[arg(long, env = "ETCD_ADVERTISE_CLIENT_URLS", value_delimiter = ',')]
+    advertise_client_urls: Vec<String>,
+    /// Addresses to serve peers on; a cluster of one has none and opens no port
+    #[arg(long, env = "ETCD_LISTEN_PEER_URLS", value_delimiter = ',', default_value = "http://localhost:2380")]
+    listen_peer_urls: Vec<String>,
+    /// Addresses that peers are told; this member's identity is made of them
+    #[arg(long, env = "ETCD_INITIAL_ADVERTISE_PEER_URLS", value_delimiter = ',', default_value = "http://localhost:2380")]
+    initial_advertise_peer_urls: Vec<String>,
+    /// Members of a new cluster, NAME=URL,...; this version takes one [default: this member]
+    #[arg(long, env = "ETCD_INITIAL_CLUSTER")]
+    initial_cluster: Option<String>,
+    /// Whether the cluster is made now or exists already
+    #[arg(long, env = "ETCD_INITIAL_CLUSTER_STATE", value_enum, default_value = "new")]
+    initial_cluster_state: ClusterState,
+    /// Keeps clusters of the same addresses apart
+    #[arg(long, env = "ETCD_INITIAL_CLUSTER_TOKEN", default_value = "etcd-cluster")]
+    initial_cluster_token: String,
+    /// Milliseconds between heartbeats
+    #[arg(long, env = "ETCD_HEARTBEAT_INTERVAL", default_value_t = 100)]
+    heartbeat_interval: u64,
+    /// Milliseconds without a heartbeat before an election; at least five heartbeats
+    #[arg(long, env = "ETCD_ELECTION_TIMEOUT", default_value_t = 1000)]
+    election_timeout: u64,
+    /// Applied entries between snapshots
+    #[arg(long, env = "ETCD_SNAPSHOT_COUNT", default_value_t = 10_000)]
+    snapshot_count: u64,
+    /// Most operations in a branch of a transaction
+    #[arg(long, env = "ETCD_MAX_TXN_OPS", default_value_t = 128)]
+    max_txn_ops: usize,
+    /// Largest proposal in bytes
+    #[arg(long, env = "ETCD_MAX_REQUEST_BYTES", default_value_t = 1_572_864)]
+    max_request_bytes: usize,
+    /// Most HTTP/2 streams of one connection
+    #[arg(long, env = "ETCD_MAX_CONCURRENT_STREAMS", default_value_t = u32::MAX)]
+    max_concurrent_streams: u32,
+    /// How history is forgotten without being asked
+    #[arg(long, env = "ETCD_AUTO_COMPACTION_MODE", value_enum, default_value = "periodic")]
+    auto_compaction_mode: CompactionMode,
+    /// What is kept: a duration (a bare number is hours) or a number of revisions; 0 is everything
+    #[arg(long, env = "ETCD_AUTO_COMPACTION_RETENTION", default_value = "0")]
+    auto_compaction_retention: String,
+    /// How often a quiet watcher that asked for it hears how far it is
+    #[arg(
+        long,
+        alias = "experimental-watch-progress-notify-interval",
+        env = "ETCD_WATCH_PROGRESS_NOTIFY_INTERVAL",
+        default_value = "10m"
+    )]
+    watch_progress_notify_interval: String,
+    /// debug, info, warn or error
+    #[arg(long, env = "ETCD_LOG_LEVEL", default_value = "info")]
+    log_level: String,
+    /// How log lines look
+    #[arg(long, env = "ETCD_LOG_FORMAT", value_enum, default_value = "console")]
+    log_format: LogFormat,
+}
+
+/// All that is needed to run a member, checked.
+#[derive(Clone, Debug)]
+pub(crate) struct Settings {
+    pub(crate) node: node::Config,
+    pub(crate) listen: Vec<SocketAddr>,
+    pub(crate) max_concurrent_streams: u32,
+    pub(crate) message_bytes_max: usize,
+    pub(crate) log_level: String,
+    pub(crate) log_format: LogFormat,
+}
+
+impl ServerFlags {
+    /// Checks the flags against each other.
+    ///
+    /// # Errors
+    ///
+    /// One sentence that names the flag, what is wrong with it, and what it takes.
+    pub(crate) fn settings(&self) -> Result<Settings> {
+        ensure!(!self.name.is_empty() && !self.name.contains(['=', ',']), "--name must be set and hold no '=' or ','");
+        ensure!(
+            self.election_timeout >= 5 * self.heartbeat_interval && self.election_timeout <= 50_000,
+            "--election-timeout ({} ms) must be at least five times --heartbeat-interval ({} ms) and at most 50000",
+            self.election_timeout,
+            self.heartbeat_interval
+        );
+        ensure!(self.heartbeat_interval > 0, "--heartbeat-interval must be above 0");
+        ensure!(self.snapshot_count > 0, "--snapshot-count must be above 0");
+        ensure!(self.max_txn_ops > 0, "--max-txn-ops must be above 0");
+        ensure!(self.max_request_bytes > 0, "--max-request-bytes must be above 0");
+        self.check_cluster()?;
+        let listen = self.listen_addresses()?;
+        for url in self.listen_peer_urls.iter().chain(&self.initial_advertise_peer_urls).chain(&self.advertise_client_urls) {
+            host_and_port(url).with_context(|| format!("{url:?} is not an address"))?;
+        }
+        let member_id = node::member_id(&self.initial_advertise_peer_urls, &self.initial_cluster_token);
+        Ok(Settings {
+            node: node::Config {
+                name: self.name.clone(),
+                data_dir: self.data_dir.clone().unwrap_or_else(|| format!("{}.quorate", self.name).into()),
+                cluster_id: node::cluster_id(&[member_id]),
+                member_id,
+                peer_urls: self.initial_advertise_peer_urls.clone(),
+                client_urls: self.client_urls().to_vec(),
+                heartbeat_interval: Duration::from_millis(self.heartbeat_interval),
+                election_timeout: Duration::from_millis(self.election_timeout),
+                snapshot_count: self.snapshot_count,
+                request_bytes_max: self.max_request_bytes,
+                limits: Limits { txn_ops_max: self.max_txn_ops },
+                auto_compaction: self.auto_compaction()?,
+                watch_progress_interval: parse_duration(&self.watch_progress_notify_interval)
+                    .context("--watch-progress-notify-interval")?
+                    .max(Duration::from_millis(100)),
+            },
+            listen,
+            max_concurrent_streams: self.max_concurrent_streams,
+            message_bytes_max: self.max_request_bytes + REQUEST_OVERHEAD_BYTES,
+            log_level: self.log_level.clone(),
+            log_format: self.log_format,
+        })
+    }
+
+    fn client_urls(&self) -> &[String] {
+        if self.advertise_client_urls.is_empty() { &self.listen_client_urls } else { &self.advertise_client_urls }
+    }
+
+    fn check_cluster(&self) -> Result<()> {
+        ensure!(
+            self.initial_cluster_state == ClusterState::New,
+            "--initial-cluster-state existing: joining a cluster is not part of this version"
+        );
+        let Some(cluster) = &self.initial_cluster else { return Ok(()) };
+        let mut urls = Vec::new();
+        for member in cluster.split(',') {
+            let (name, url) = member
+                .split_once('=')
+                .with_context(|| format!("--initial-cluster: {member:?} is not of the form NAME=URL"))?;
+            ensure!(
+                name == self.name,
+                "--initial-cluster names {name:?} beside this member ({:?}): clusters of more than one member are not part \
+                 of this version",
+                self.name
+            );
+            urls.push(url.to_owned());
+        }
+        urls.sort();
+        let mut own = self.initial_advertise_peer_urls.clone();
+        own.sort();
+        ensure!(
+            urls == own,
+            "--initial-cluster has {} for {:?}, but --initial-advertise-peer-urls has {}",
+            urls.join(","),
+            self.name,
+            own.join(",")
+        );
+        Ok(())
+    }
+
+    fn listen_addresses(&self) -> Result<Vec<SocketAddr>> {
+        let mut addresses = Vec::new();
+        for url in &self.listen_client_urls {
+            let (host, port) = host_and_port(url).with_context(|| format!("--listen-client-urls: {url:?}"))?;
+            let ip: IpAddr = match host {
+                "localhost" => IpAddr::from([127, 0, 0, 1]),
+                other => other.trim_matches(['[', ']']).parse().with_context(|| {
+                    format!("--listen-client-urls: {url:?} must name an IP address or localhost to listen on")
+                })?,
+            };
+            addresses.push(SocketAddr::new(ip, port));
+        }
+        Ok(addresses)
+    }
+
+    fn auto_compaction(&self) -> Result<AutoCompaction> {
+        let retention = self.auto_compaction_retention.as_str();
+        let number = retention.parse::<u32>().ok();
+        if number == Some(0) {
+            return Ok(AutoCompaction::Off);
+        }
+        match self.auto_compaction_mode {
+            CompactionMode::Revision => {
+                let keep = number.with_context(|| {
+                    format!("--auto-compaction-retention {retention:?} is not a number of revisions")
+                })?;
+                Ok(AutoCompaction::Revisions(keep.into()))
+            }
+            CompactionMode::Periodic => match number {
+                Some(hours) => Ok(AutoCompaction::Periodic(Duration::from_secs(u64::from(hours) * 3600))),
+                None => {
+                    let period = parse_duration(retention).context("--auto-compaction-retention")?;
+                    ensure!(period > Duration::ZERO, "--auto-compaction-retention must be above 0, or \"0\" for none");
+                    Ok(AutoCompaction::Periodic(period))
+                }
+            },
+        }
+    }
+}
+
+/// Whether a variable of the environment is one that a flag reads.
+pub(crate) fn is_known_variable(variable: &str) -> bool {
+    let server = Cli::command();
+    server.get_arguments().any(|flag| flag.get_env().is_some_and(|env| env == variable))
+}
+
+/// Host and port of `http://HOST:PORT`.
+fn host_and_port(url: &str) -> Result<(&str, u16)> {
+    if url.starts_with("https://") {
+        bail!("TLS is not part of this version; use http://");
+    }
+    let rest = url.strip_prefix("http://").context("an address begins with http://")?;
+    let (host, port) = rest.trim_end_matches('/').rsplit_once(':').context("the port is missing")?;
+    ensure!(!host.is_empty(), "the host is missing");
+    Ok((host, port.parse().context("the port is not a number up to 65535")?))
+}
+
+/// A duration as etcd writes it: "1h30m", "10m", "500ms".
+fn parse_duration(text: &str) -> Result<Duration> {
+    let mut rest = text;
+    let mut total = Duration::ZERO;
+    ensure!(!rest.is_empty(), "a duration is empty");
+    while !rest.is_empty() {
+        let digits = rest.find(|c: char| !c.is_ascii_digit()).filter(|digits| *digits > 0);
+        let digits = digits.with_context(|| format!("{text:?} is not a duration such as \"1h30m\" or \"500ms\""))?;
+        let (number, tail) = rest.split_at(digits);
+        let number: u32 = number.parse().with_context(|| format!("{text:?} is too long"))?;
+        let unit = tail.find(|c: char| c.is_ascii_digit()).unwrap_or(tail.len());
+        let (unit, tail) = tail.split_at(unit);
+        total += number
+            * match unit {
+                "h" => Duration::from_secs(3600),
+                "m" => Duration::from_secs(60),
+                "s" => Duration::from_secs(1),
+                "ms" => Duration::from_millis(1),
+                _ => bail!("{text:?} has the unknown unit {unit:?}; there are h, m, s and ms"),
+            };
+        rest = tail;
+    }
+    Ok(total)
+}
+
+#[cfg(test)]
+#[path = "config_tests.rs"]
+mod tests;

@@ -1,0 +1,70 @@
+//! Flags as an operator writes them: what they come to, and how they are refused.
+
+use super::*;
+
+fn settings(flags: &[&str]) -> Result<Settings> {
+    let words = std::iter::once("quorate").chain(flags.iter().copied());
+    Cli::try_parse_from(words)?.server.settings()
+}
+
+fn refusal(flags: &[&str]) -> String {
+    format!("{:#}", settings(flags).expect_err("flags to refuse"))
+}
+
+#[test]
+fn no_flag_is_a_single_member_on_loopback() {
+    let settings = settings(&[]).unwrap();
+    assert_eq!(settings.listen, ["127.0.0.1:2379".parse().unwrap()]);
+    assert_eq!(settings.node.data_dir, PathBuf::from("default.quorate"));
+    assert_eq!(format!("{:x}", settings.node.member_id.get()), "8e9e05c52164694d");
+    assert_eq!(settings.node.auto_compaction, AutoCompaction::Off);
+    assert_eq!(settings.node.client_urls, ["http://localhost:2379"]);
+}
+
+#[test]
+fn what_is_advertised_need_not_be_what_is_listened_on() {
+    let flags = ["--listen-client-urls=http://127.0.0.1:1,http://[::1]:2", "--advertise-client-urls", "http://host:1"];
+    let settings = settings(&flags).unwrap();
+    assert_eq!(settings.listen, ["127.0.0.1:1".parse().unwrap(), "[::1]:2".parse().unwrap()]);
+    assert_eq!(settings.node.client_urls, ["http://host:1"]);
+}
+
+#[test]
+fn retention_is_hours_a_duration_or_revisions() {
+    let mode = |flags: &[&str]| settings(flags).unwrap().node.auto_compaction;
+    let hour = Duration::from_secs(3600);
+    assert_eq!(mode(&["--auto-compaction-retention=2"]), AutoCompaction::Periodic(2 * hour));
+    assert_eq!(mode(&["--auto-compaction-retention=1h30m"]), AutoCompaction::Periodic(hour + hour / 2));
+    let revisions = ["--auto-compaction-mode=revision", "--auto-compaction-retention=1000"];
+    assert_eq!(mode(&revisions), AutoCompaction::Revisions(1000));
+}
+
+#[test]
+fn a_cluster_of_one_may_be_spelled_out() {
+    let flags = ["--name=a", "--initial-cluster=a=http://h:1", "--initial-advertise-peer-urls=http://h:1"];
+    assert!(settings(&flags).is_ok());
+}
+
+#[test]
+fn refusals_name_the_flag_and_the_reason() {
+    let cases: &[(&[&str], &str)] = &[
+        (&["--election-timeout=400"], "--election-timeout (400 ms) must be at least five times"),
+        (&["--listen-client-urls=https://127.0.0.1:1"], "TLS is not part of this version"),
+        (&["--listen-client-urls=http://example.org:1"], "must name an IP address or localhost"),
+        (&["--listen-client-urls=http://127.0.0.1"], "the port is missing"),
+        (&["--listen-client-urls=http://127.0.0.1:70000"], "the port is not a number"),
+        (&["--initial-cluster=default=http://a:1"], "but --initial-advertise-peer-urls has"),
+        (&["--initial-cluster=b=http://a:1"], "more than one member"),
+        (&["--initial-cluster=nonsense"], "not of the form NAME=URL"),
+        (&["--initial-cluster-state=existing"], "joining a cluster is not part of this version"),
+        (&["--auto-compaction-retention=soon"], "not a duration"),
+        (&["--auto-compaction-retention=1d"], "unknown unit"),
+        (&["--auto-compaction-mode=revision", "--auto-compaction-retention=1h"], "not a number of revisions"),
+        (&["--name="], "--name must be set"),
+        (&["--no-such-flag"], "unexpected argument"),
+    ];
+    for (flags, reason) in cases {
+        let refusal = refusal(flags);
+        assert!(refusal.contains(reason), "{flags:?}: {refusal}");
+    }
+}

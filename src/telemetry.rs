@@ -1,0 +1,23 @@
+//! Log lines, on stderr.
+
+use std::io::IsTerminal;
+
+use anyhow::{Context, Result};
+use tracing_subscriber::EnvFilter;
+
+use crate::config::LogFormat;
+
+/// Starts logging. `level` is a level or a filter such as `info,watch=debug`.
+///
+/// # Errors
+///
+/// When `level` is neither.
+pub(crate) fn start(level: &str, format: LogFormat) -> Result<()> {
+    let filter = EnvFilter::try_new(level).with_context(|| format!("--log-level {level:?}"))?;
+    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    match format {
+        LogFormat::Json => lines.json().flatten_event(true).init(),
+        LogFormat::Console => lines.with_ansi(std::io::stderr().is_terminal()).with_target(false).init(),
+    }
+    Ok(())
+}

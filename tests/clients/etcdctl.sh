@@ -1,0 +1,73 @@
+#!/usr/bin/env bash
+# What etcdctl (Debian's, 3.4) says to a member at $1: put, get, del, txn, watch, lease, compaction.
+set -euo pipefail
+export ETCDCTL_API=3 ETCDCTL_ENDPOINTS=$1
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+
+expect() { # what is expected, command...
+    local expected=$1 got
+    shift
+    got=$("$@" 2>&1) || true
+    [ "$got" = "$expected" ] || { printf '%s\n  said     %s\n  expected %s\n' "$*" "$got" "$expected"; exit 1; }
+}
+expect_in() { # a part of what is expected, command...
+    local expected=$1 got
+    shift
+    got=$("$@" 2>&1) || true
+    case $got in *"$expected"*) ;; *) printf '%s\n  said %s\n  without %s\n' "$*" "$got" "$expected"; exit 1 ;; esac
+}
+
+expect OK etcdctl put foo bar
+expect $'foo\nbar' etcdctl get foo
+expect bar etcdctl get foo --print-value-only
+expect $'OK\nfoo\nbar' etcdctl put foo bar2 --prev-kv
+expect OK etcdctl put fop 1
+expect $'foo\nbar2\nfop\n1' etcdctl get --prefix fo
+expect $'foo\nbar2' etcdctl get --prefix fo --limit 1
+expect $'fop\n\nfoo' etcdctl get --prefix fo --keys-only --order DESCEND
+expect $'foo\nbar' etcdctl get foo --rev 2
+expect_in '"count":2' etcdctl get --prefix fo --write-out json
+expect $'1\nfop\n1' etcdctl del fop --prev-kv
+expect 0 etcdctl del fop
+expect_in 'required revision is a future revision' etcdctl get foo --rev 1000
+
+txn() { printf 'value("foo") = "bar2"\n\nput t yes\nget foo\n\nput t no\n\n' | etcdctl txn; }
+expect $'SUCCESS\n\nOK\n\nfoo\nbar2' txn
+twice() { printf 'create("new") = "0"\n\nput new 1\nput new 2\n\n\n' | etcdctl txn; }
+expect_in 'duplicate key given in txn request' twice
+
+lease=$(etcdctl lease grant 300 | sed -n 's/^lease \([0-9a-f]*\) granted with TTL(300s)$/\1/p')
+[ -n "$lease" ]
+expect OK etcdctl put --lease="$lease" leased v
+expect_in "lease $lease granted with TTL(300s), remaining(" etcdctl lease timetolive "$lease" --keys
+expect_in 'attached keys([leased])' etcdctl lease timetolive "$lease" --keys
+expect_in "$lease" etcdctl lease list
+expect "lease $lease keepalived with TTL(300)" etcdctl lease keep-alive --once "$lease"
+expect "lease $lease revoked" etcdctl lease revoke "$lease"
+expect "" etcdctl get leased
+expect_in 'requested lease not found' etcdctl lease revoke "$lease"
+
+# A watch from the past has it all at once; etcdctl is ended when it has printed what is expected.
+etcdctl watch foo --rev 2 --prev-kv >"$work/watch" 2>&1 &
+watcher=$!
+etcdctl put foo bar3 >/dev/null
+for _ in $(seq 100); do
+    grep -q bar3 "$work/watch" && break
+    sleep 0.05
+done
+kill "$watcher" && wait "$watcher" 2>/dev/null || true
+[ "$(cat "$work/watch")" = $'PUT\n\n\nfoo\nbar\nPUT\nfoo\nbar\nfoo\nbar2\nPUT\nfoo\nbar2\nfoo\nbar3' ] || { cat "$work/watch"; exit 1; }
+
+expect_in '"revision":' etcdctl endpoint status --write-out json
+expect_in 'is healthy' etcdctl endpoint health
+expect_in '"hash":' etcdctl endpoint hashkv --write-out json
+expect_in 'started' etcdctl member list
+revision=$(etcdctl get foo --write-out json | sed 's/.*"revision":\([0-9]*\).*/\1/')
+expect "compacted revision $revision" etcdctl compaction "$revision"
+expect_in 'required revision has been compacted' etcdctl get foo --rev 2
+expect_in 'required revision has been compacted' etcdctl compaction 2
+expect_in 'watch was canceled (etcdserver: mvcc: required revision has been compacted)' timeout 10 etcdctl watch foo --rev 2
+
+# The lock of etcdctl, and nobody else, while it runs.
+expect_in 'held' etcdctl lock /locks/e echo held
