@@ -1,1 +1,49 @@
 //! The deterministic MVCC machine and its storage.
+//!
+//! [`Machine`] turns committed log entries into a versioned map of keys with leases, [`Reader`] answers from it on any thread, and
+//! [`FlushJob`] and [`CleanupJob`] move it to a [`Storage`] and reclaim what compaction dropped. The log of entries is the journal:
+//! nothing is written on the way, what is in memory is made again from the entries after [`Machine::applied`].
+//!
+//! From the top down: the machine and its reader; how a command is executed; how layers are read; how they reach the store.
+//!
+//! Leaves to others: the order and durability of entries, expiry of leases, freshness of reads, permission.
+
+mod machine;
+mod outcome;
+mod reader;
+
+mod draft;
+mod hash;
+mod history;
+mod lease;
+mod ledger;
+mod queues;
+mod range;
+mod txn;
+
+mod layers;
+mod overlay;
+mod scan;
+mod stored;
+
+mod cleanup;
+mod flush;
+mod format;
+
+mod fjall;
+mod memory;
+mod storage;
+
+mod error;
+
+pub use cleanup::CleanupJob;
+pub use error::{Fault, ReadError};
+pub use fjall::FjallStorage;
+pub use flush::FlushJob;
+pub use hash::HashKv;
+pub use lease::LeaseInfo;
+pub use machine::{Machine, Options};
+pub use memory::MemoryStorage;
+pub use outcome::{Applied, Entry, Outcome, Payload, Reply};
+pub use reader::{Reader, Sizes};
+pub use storage::{Change, Entries, STORED_KEY_BYTES_MAX, Storage, View};

@@ -1,0 +1,75 @@
+//! Reclaiming what compaction dropped: superseded versions, and events below the compact revision.
+//!
+//! The log of events says where they are: each event names its key, and its revision is the successor of the version that it
+//! superseded. So a cleanup walks the log and never the keys. It works in chunks; the cursor is written with the removals of its
+//! chunk, so a crash costs nothing and repeats nothing.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use crate::Fault;
+use crate::format::{self, Cursor, Position};
+use crate::layers::{Shared, cleanup_end};
+use crate::stored;
+
+/// Events of a chunk: a few megabytes of memory and well under 0.1 s. Those of one revision are not split if it is the last one.
+const CHUNK_EVENTS: usize = 10_000;
+
+/// A cleanup to be run where blocking is allowed. It can be run again and again.
+#[derive(Clone)]
+pub struct CleanupJob {
+    shared: Arc<Shared>,
+}
+
+impl CleanupJob {
+    pub(crate) const fn new(shared: Arc<Shared>) -> Self {
+        Self { shared }
+    }
+
+    /// Reclaims one chunk, and says whether there is more. Waits for a flush that is running. How fast chunks follow each other is
+    /// up to the caller.
+    ///
+    /// # Errors
+    ///
+    /// [`Fault`]: end the process; the next start goes on where this one stopped.
+    pub fn run(&self) -> Result<bool, Fault> {
+        let shared = &*self.shared;
+        let mut cursor = shared.cursor.lock();
+        let (compact_revision, flushed) = (shared.compact_revision(), shared.flushed());
+        let end = cleanup_end(compact_revision, flushed);
+        if cursor.next.revision >= end {
+            return Ok(false);
+        }
+        let last = compact_revision.min(flushed);
+        let mut next = Cursor { next: Position { revision: end, sub: 0 }, floor: compact_revision };
+        let (mut versions, mut events): (Vec<Bytes>, Vec<Bytes>) = (Vec::new(), Vec::new());
+        let view = shared.storage.view();
+        for (count, event) in stored::events(&*view, cursor.next, last).enumerate() {
+            let (position, event) = event?;
+            if count >= CHUNK_EVENTS && position.revision < last {
+                next.next = position;
+                break;
+            }
+            if !event.is_create() {
+                versions.push(format::history_key(&event.kv.key, position.revision));
+            }
+            if position.revision < compact_revision {
+                events.push(format::log_key(position));
+            }
+        }
+        drop(view);
+        versions.sort_unstable();
+        let removed = versions.into_iter().chain(events).map(|key| (key, None));
+        shared.storage.ingest(&mut std::iter::once((format::CURSOR_KEY, Some(next.encode()))).chain(removed))?;
+        *cursor = next;
+        shared.note_cleaned(next);
+        Ok(next.next.revision < end)
+    }
+}
+
+impl std::fmt::Debug for CleanupJob {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("CleanupJob").field("cleaned", &self.shared.cleaned_revision()).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,322 @@
+//! The deterministic machine: a function of the state and the next log entry, and of nothing else.
+//!
+//! It owns the writing side of everything: revisions, leases, queues, overlays. It has no clock, no randomness, no thread; the jobs
+//! that it hands out are run by its owner. Two machines fed the same entries give the same answers and the same hash, however
+//! differently their flushes fall.
+//!
+//! A command is drafted against the state, then either dropped with its [`Rejection`] or committed; see `draft.rs`. A group of
+//! entries becomes visible to readers at once, at its end.
+//!
+//! Memory is bounded by the owner: after each group it takes a flush if one is due, and when [`Machine::is_full`] while a flush is
+//! under way it waits for that before it applies more.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use model::{
+    AppliedBatch, Change, Command, Event, EventKind, LeaseChange, LeaseCheckpoint, LeaseId, LogId, Proposal, Rejection,
+    Revision,
+};
+
+use crate::cleanup::CleanupJob;
+use crate::draft::{Draft, Written};
+use crate::flush::FlushJob;
+use crate::format::{self, Cursor, Head};
+use crate::layers::{Layers, Shared, Sight};
+use crate::lease::LeaseTable;
+use crate::ledger::Book;
+use crate::outcome::{Applied, Entry, Outcome, Payload, Reply};
+use crate::overlay::{Overlay, Seal};
+use crate::queues::Queues;
+use crate::storage::Storage;
+use crate::{Fault, ReadError, Reader, txn};
+
+/// Largest TTL of a lease in seconds (etcd's figure). Checked at the edge too; here so that no entry can get around it.
+const LEASE_TTL_MAX: i64 = 9_000_000_000;
+
+/// How the machine runs. Decides no outcome: members may differ.
+#[derive(Clone, Copy, Debug)]
+pub struct Options {
+    /// Bytes of memory in the overlay after which a flush is due. At most twice as much is held: one overlay fills while the other
+    /// is flushed.
+    pub flush_bytes: usize,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { flush_bytes: 16 * 1024 * 1024 }
+    }
+}
+
+/// See the top of this file.
+pub struct Machine {
+    shared: Arc<Shared>,
+    head: Head,
+    membership: Bytes,
+    queues: Queues,
+    options: Options,
+}
+
+/// What a group has changed so far.
+struct Group {
+    sight: Sight,
+    changes: Vec<Change>,
+    leases: Vec<LeaseChange>,
+}
+
+impl Machine {
+    /// Takes up the state that `storage` holds, or begins an empty one. Takes as long as loading the leases; the number of keys
+    /// does not matter. Feed it the entries after [`Machine::applied`] next.
+    ///
+    /// # Errors
+    ///
+    /// [`Fault::ForeignData`], [`Fault::UnknownFormat`], [`Fault::Damaged`], [`Fault::Storage`].
+    pub fn open(storage: Arc<dyn Storage>, options: Options) -> Result<Self, Fault> {
+        let view = storage.view();
+        let mut head =
+            Head { applied: None, revision: Revision::FIRST, compact_revision: Revision::ZERO, live_bytes: 0 };
+        match view.get(&format::FORMAT_KEY)? {
+            Some(record) => {
+                format::check_format(&record)?;
+                head = Head::decode(&view.get(&format::HEAD_KEY)?.ok_or(Fault::Damaged("no head"))?)?;
+            }
+            None if view.range(std::ops::Bound::Unbounded, std::ops::Bound::Unbounded).next().is_some() => {
+                return Err(Fault::ForeignData);
+            }
+            None => {}
+        }
+        let membership =
+            view.get(&format::MEMBERSHIP_KEY)?.map_or(Bytes::new(), |stored| Bytes::copy_from_slice(&stored));
+        let cursor = view.get(&format::CURSOR_KEY)?.map_or(Ok(Cursor::default()), |stored| Cursor::decode(&stored))?;
+        let leases = LeaseTable::load(&*view)?;
+        drop(view);
+        let shared = Arc::new(Shared::new(storage, &head, cursor, leases));
+        Ok(Self { shared, head, membership, queues: Queues::default(), options })
+    }
+
+    /// A reader of this machine's state.
+    #[must_use]
+    pub fn reader(&self) -> Reader {
+        Reader::new(Arc::clone(&self.shared))
+    }
+
+    /// The last entry applied, and the newest membership among those applied, empty if there was none.
+    #[must_use]
+    pub fn applied(&self) -> (Option<LogId>, Bytes) {
+        (self.head.applied, self.membership.clone())
+    }
+
+    /// Applies a group of entries and makes it visible as a whole. Each must follow the one before, and the first the last one
+    /// applied; the first entry of a log has index 0. Group what is at hand: making a group visible has a cost of its own.
+    ///
+    /// # Errors
+    ///
+    /// [`Fault`]: the machine is half-way through and must not be used again. [`Fault::OutOfOrder`] also for an empty group.
+    pub fn apply(&mut self, entries: Vec<Entry>) -> Result<Applied, Fault> {
+        // What readers may be denied already must not decide here: only the log does.
+        let mut sight = Sight::at(&self.shared, self.head.revision);
+        sight.compact_revision = self.head.compact_revision;
+        let mut group = Group { sight, changes: Vec::with_capacity(entries.len()), leases: Vec::new() };
+        let mut replies = Vec::with_capacity(entries.len());
+        for Entry { log_id, payload } in entries {
+            self.check_order(log_id)?;
+            let result = match payload {
+                Payload::Blank => Ok(Outcome::Nothing),
+                Payload::Membership(membership) => {
+                    self.membership = membership;
+                    Ok(Outcome::Nothing)
+                }
+                Payload::Command(encoded) => self.execute(&mut group, log_id, encoded)?,
+            };
+            self.head.applied = Some(log_id);
+            replies.push(Reply { revision: self.head.revision, result });
+        }
+        let applied = self.head.applied.ok_or(Fault::OutOfOrder { log_id: LogId::default(), applied: None })?;
+        self.shared.publish(&self.head);
+        let Head { revision, compact_revision, .. } = self.head;
+        let Group { changes, leases, .. } = group;
+        Ok(Applied { replies, batch: AppliedBatch { applied, revision, compact_revision, changes, leases } })
+    }
+
+    /// A gap would make this member differ from the others in silence, an entry applied twice as well.
+    fn check_order(&self, log_id: LogId) -> Result<(), Fault> {
+        let follows = match self.head.applied {
+            Some(applied) => log_id.index.get() == applied.index.get() + 1 && log_id.term >= applied.term,
+            None => log_id.index.get() == 0,
+        };
+        if follows { Ok(()) } else { Err(Fault::OutOfOrder { log_id, applied: self.head.applied }) }
+    }
+
+    fn execute(
+        &mut self,
+        group: &mut Group,
+        log_id: LogId,
+        encoded: Bytes,
+    ) -> Result<Result<Outcome, Rejection>, Fault> {
+        let malformed = |reason: String| Fault::MalformedEntry { log_id, reason };
+        let proposal = Proposal::decode(encoded).map_err(|error| malformed(error.to_string()))?;
+        let outcome = match proposal.command {
+            Command::Put(put) => self.draft(group, |draft, _| {
+                draft.check_put(&put)?;
+                draft.put(&put).map(Outcome::Put)
+            }),
+            Command::Delete(delete) => self.draft(group, |draft, _| draft.delete(&delete).map(Outcome::Delete)),
+            Command::Txn(txn) => self.draft(group, |draft, _| txn::execute(draft, &txn).map(Outcome::Txn)),
+            Command::Recipe(encoded) => {
+                let recipe = recipes::Command::decode(encoded).map_err(|error| malformed(error.to_string()))?;
+                self.draft(group, |draft, queues| {
+                    Ok(recipes::apply(&recipe, &mut Book { draft, queues }).map(Outcome::Recipe)?)
+                })
+            }
+            Command::Compact { revision } => self.compact(group, revision).map_err(ReadError::from),
+            Command::LeaseGrant { id, ttl } => self.grant(group, id, ttl).map_err(ReadError::from),
+            Command::LeaseRevoke { id } => self.revoke(group, id),
+            Command::LeaseCheckpoint(checkpoints) => Ok(self.checkpoint(group, &checkpoints)),
+        };
+        match outcome {
+            Ok(outcome) => Ok(Ok(outcome)),
+            Err(ReadError::Rejected(rejection)) => Ok(Err(rejection)),
+            Err(ReadError::Fault(fault)) => Err(fault),
+        }
+    }
+
+    /// Lets `command` write a draft and commits it unless it is refused.
+    fn draft(
+        &mut self,
+        group: &mut Group,
+        command: impl FnOnce(&mut Draft<'_>, &mut Queues) -> Result<Outcome, ReadError>,
+    ) -> Result<Outcome, ReadError> {
+        let mut draft = Draft::new(&group.sight, &self.shared.leases);
+        let outcome = command(&mut draft, &mut self.queues)?;
+        let Written { events, granted } = draft.finish();
+        for (id, ttl) in granted {
+            self.grant(group, id, ttl)?;
+        }
+        self.commit(group, events);
+        Ok(outcome)
+    }
+
+    /// Makes events part of the state, in one new revision.
+    fn commit(&mut self, group: &mut Group, events: Vec<Event>) {
+        if events.is_empty() {
+            return;
+        }
+        let change = Change { revision: self.head.revision.next(), events: events.into() };
+        if change.events.iter().any(concerns_lease) {
+            let mut leases = self.shared.leases.write();
+            change.events.iter().for_each(|event| leases.follow(event));
+        }
+        for event in &*change.events {
+            self.queues.follow(event);
+            self.head.live_bytes = self.head.live_bytes.wrapping_add_signed(growth(event));
+        }
+        group.sight.layers.active.add(&change);
+        self.head.revision = change.revision;
+        group.sight.revision = change.revision;
+        group.changes.push(change);
+    }
+
+    fn compact(&mut self, group: &mut Group, revision: Revision) -> Result<Outcome, Rejection> {
+        if revision > self.head.revision {
+            return Err(Rejection::FutureRevision);
+        }
+        // The first compaction may name revision zero, which compacts nothing.
+        let is_first = self.head.compact_revision == Revision::ZERO;
+        if revision < self.head.compact_revision || (revision == self.head.compact_revision && !is_first) {
+            return Err(Rejection::Compacted);
+        }
+        self.head.compact_revision = revision;
+        group.sight.compact_revision = revision;
+        Ok(Outcome::Compacted)
+    }
+
+    fn grant(&mut self, group: &mut Group, id: LeaseId, ttl: i64) -> Result<Outcome, Rejection> {
+        if ttl > LEASE_TTL_MAX {
+            return Err(Rejection::LeaseTtlTooLarge);
+        }
+        self.shared.leases.write().grant(id, ttl)?;
+        group.leases.push(LeaseChange::Granted { id, ttl });
+        Ok(Outcome::LeaseGranted { id, ttl })
+    }
+
+    fn revoke(&mut self, group: &mut Group, id: LeaseId) -> Result<Outcome, ReadError> {
+        let keys = self.shared.leases.read().keys(id).ok_or(Rejection::LeaseNotFound)?;
+        self.draft(group, |draft, _| {
+            for key in keys {
+                let victim = draft.get(&key)?.ok_or(Fault::Damaged("a lease has a key that does not exist"))?;
+                draft.delete_live(victim);
+            }
+            Ok(Outcome::LeaseRevoked)
+        })?;
+        self.shared.leases.write().revoke(id);
+        group.leases.push(LeaseChange::Revoked { id });
+        Ok(Outcome::LeaseRevoked)
+    }
+
+    fn checkpoint(&mut self, group: &mut Group, checkpoints: &[LeaseCheckpoint]) -> Outcome {
+        let mut leases = self.shared.leases.write();
+        for LeaseCheckpoint { id, remaining } in checkpoints.iter().copied() {
+            if leases.checkpoint(id, remaining) {
+                group.leases.push(LeaseChange::Checkpointed { id, remaining });
+            }
+        }
+        Outcome::LeasesCheckpointed
+    }
+}
+
+impl Machine {
+    /// Whether the overlay has reached its bound. While a flush is under way: wait for it before applying more.
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        let overlay = self.shared.layers.load().active.bytes();
+        overlay + self.shared.leases.read().unflushed_bytes() >= self.options.flush_bytes
+    }
+
+    /// A flush, if the overlay has reached its bound and no earlier one is unfinished.
+    pub fn take_flush(&mut self) -> Option<FlushJob> {
+        let is_due = self.is_full() && self.shared.layers.load().frozen.is_none();
+        is_due.then(|| self.start_flush())
+    }
+
+    /// A flush of all that is applied, whatever its size; if an earlier one is unfinished, that one again, which reaches less far.
+    pub fn start_flush(&mut self) -> FlushJob {
+        let layers = self.shared.layers.load_full();
+        if let Some(frozen) = &layers.frozen {
+            return FlushJob::new(Arc::clone(&self.shared), Arc::clone(frozen));
+        }
+        let frozen = Arc::clone(&layers.active);
+        frozen.freeze(Seal {
+            head: self.head,
+            membership: self.membership.clone(),
+            leases: self.shared.leases.write().take_unflushed(),
+        });
+        let active = Arc::new(Overlay::new(self.head.revision));
+        self.shared.layers.store(Arc::new(Layers { active, frozen: Some(Arc::clone(&frozen)) }));
+        FlushJob::new(Arc::clone(&self.shared), frozen)
+    }
+
+    /// A cleanup, if the store holds what a compaction has dropped.
+    pub fn take_cleanup(&mut self) -> Option<CleanupJob> {
+        self.shared.is_cleanup_due().then(|| CleanupJob::new(Arc::clone(&self.shared)))
+    }
+}
+
+impl std::fmt::Debug for Machine {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Machine").field("head", &self.head).finish_non_exhaustive()
+    }
+}
+
+fn concerns_lease(event: &Event) -> bool {
+    event.kv.lease.is_some() || event.previous.as_ref().is_some_and(|previous| previous.lease.is_some())
+}
+
+/// By how many bytes an event makes the live keys and values grow.
+fn growth(event: &Event) -> i64 {
+    let size = |key: &Bytes, value: &Bytes| i64::try_from(key.len() + value.len()).unwrap_or(i64::MAX);
+    let before = event.previous.as_ref().map_or(0, |previous| size(&event.kv.key, &previous.value));
+    match event.kind {
+        EventKind::Put => size(&event.kv.key, &event.kv.value) - before,
+        EventKind::Delete => -before,
+    }
+}

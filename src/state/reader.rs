@@ -1,0 +1,177 @@
+//! The reading side: any number of threads, beside the machine and its jobs, without waiting for any of them.
+//!
+//! Every read is of one revision, complete and unchanging. Reads are local: whether they are fresh enough is decided by whoever
+//! asks, before asking. They may touch the disk.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use model::{
+    Change, Event, KeyValue, LeaseId, LogId, RangeRequest, RangeResponse, Rejection, Revision, TxnRequest, TxnResponse,
+};
+
+use crate::draft::Draft;
+use crate::hash::{self, HashKv};
+use crate::layers::{Shared, Sight};
+use crate::lease::LeaseInfo;
+use crate::{Fault, ReadError, history, range, txn};
+
+/// Reads the state of a machine. Cheap to clone.
+#[derive(Clone)]
+pub struct Reader {
+    shared: Arc<Shared>,
+}
+
+/// How large the state is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sizes {
+    /// Bytes on disk, and in memory waiting to get there.
+    pub total: u64,
+    /// Bytes of live keys and values, at most `total`: compression can make that the smaller one.
+    pub in_use: u64,
+}
+
+impl Reader {
+    pub(crate) const fn new(shared: Arc<Shared>) -> Self {
+        Self { shared }
+    }
+
+    /// The newest revision that can be read.
+    #[must_use]
+    pub fn revision(&self) -> Revision {
+        self.shared.revision()
+    }
+
+    /// The oldest revision that can be read; zero if history was never compacted.
+    #[must_use]
+    pub fn compact_revision(&self) -> Revision {
+        self.shared.compact_revision()
+    }
+
+    /// Whatever was compacted up to here is gone from the store.
+    #[must_use]
+    pub fn cleaned_revision(&self) -> Revision {
+        self.shared.cleaned_revision()
+    }
+
+    /// The last entry whose effects can be read.
+    #[must_use]
+    pub fn applied(&self) -> Option<LogId> {
+        self.shared.applied()
+    }
+
+    /// Reads a range.
+    ///
+    /// # Errors
+    ///
+    /// [`Rejection::FutureRevision`], [`Rejection::Compacted`], or a fault.
+    pub fn range(&self, request: &RangeRequest) -> Result<RangeResponse, ReadError> {
+        let sight = Sight::open(&self.shared);
+        let at = sight.resolve(request.revision)?;
+        Ok(range::read(&sight, request, at, sight.revision)?)
+    }
+
+    /// Answers a transaction that only reads, all of it at one revision.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::range`].
+    ///
+    /// # Panics
+    ///
+    /// When the transaction is not [read-only](TxnRequest::is_read_only): the caller has to look.
+    pub fn read_txn(&self, request: &TxnRequest) -> Result<TxnResponse, ReadError> {
+        assert!(request.is_read_only(), "a transaction that writes goes through the log");
+        let sight = Sight::open(&self.shared);
+        txn::execute(&mut Draft::new(&sight, &self.shared.leases), request)
+    }
+
+    /// A key as of `revision`, or as of now if that is zero.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::range`].
+    pub fn get_at(&self, key: &[u8], revision: Revision) -> Result<Option<KeyValue>, ReadError> {
+        let sight = Sight::open(&self.shared);
+        let at = sight.resolve(revision)?;
+        Ok(sight.get(&Bytes::copy_from_slice(key), at)?)
+    }
+
+    /// Changes from revision `from` on, ascending, each complete: at least one if there is any, and no more than fit in `bytes_max`
+    /// bytes of keys and values. Empty when `from` is after the newest. The versions before come along only while the change is
+    /// still in memory.
+    ///
+    /// # Errors
+    ///
+    /// [`Rejection::Compacted`] when `from` is before the compact revision, or a fault.
+    pub fn changes(&self, from: Revision, bytes_max: usize) -> Result<Vec<Change>, ReadError> {
+        let sight = Sight::open(&self.shared);
+        if from < sight.compact_revision {
+            return Err(Rejection::Compacted.into());
+        }
+        let mut changes = Vec::new();
+        if from > sight.revision {
+            return Ok(changes);
+        }
+        let mut bytes = 0;
+        for change in history::changes(&sight, from) {
+            let change = change?;
+            bytes += change.events.iter().map(size_of_event).sum::<usize>();
+            if bytes > bytes_max && !changes.is_empty() {
+                break;
+            }
+            changes.push(change);
+        }
+        Ok(changes)
+    }
+
+    /// A checksum of all keys with their history as of `revision`, or as of now if that is zero. Walks everything: about a second
+    /// for a million versions, during which superseded data is not reclaimed from the disk.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::range`].
+    pub fn hash_kv(&self, revision: Revision) -> Result<HashKv, ReadError> {
+        hash::hash_kv(&Sight::open(&self.shared), revision)
+    }
+
+    /// A checksum of the whole state, leases included. Comparable between members that have applied the same entries and are
+    /// applying none.
+    ///
+    /// # Errors
+    ///
+    /// A fault.
+    pub fn hash(&self) -> Result<u32, Fault> {
+        hash::hash_all(&Sight::open(&self.shared), &self.shared.leases.read())
+    }
+
+    /// All leases: (id, TTL in seconds, seconds left when last noted or zero).
+    #[must_use]
+    pub fn leases(&self) -> Vec<(LeaseId, i64, i64)> {
+        self.shared.leases.read().all()
+    }
+
+    /// One lease, if it exists.
+    #[must_use]
+    pub fn lease(&self, id: LeaseId) -> Option<LeaseInfo> {
+        self.shared.leases.read().info(id)
+    }
+
+    /// How large the state is.
+    #[must_use]
+    pub fn size(&self) -> Sizes {
+        let in_memory: usize = self.shared.layers.load().overlays().map(|overlay| overlay.bytes()).sum();
+        let total = self.shared.storage.disk_bytes() + in_memory as u64;
+        Sizes { total, in_use: self.shared.live_bytes().min(total) }
+    }
+}
+
+impl std::fmt::Debug for Reader {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Reader").field("revision", &self.revision()).finish_non_exhaustive()
+    }
+}
+
+fn size_of_event(event: &Event) -> usize {
+    event.kv.key.len() + event.kv.value.len()
+}
