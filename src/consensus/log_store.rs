@@ -1,0 +1,259 @@
+//! The log as openraft drives it: the newest entries in memory, all of them in the WAL, one writer thread between.
+//!
+//! Votes, entries and commit marks go through the one queue of that thread, so that they reach the disk in the order in which they
+//! were made. What openraft is told, and when:
+//!
+//! | call | returns | durable |
+//! |---|---|---|
+//! | `save_vote` | after the fdatasync | on return |
+//! | `append` | at once, the entries readable | when the callback fires; one fdatasync for all that queued meanwhile |
+//! | `save_committed` | at once | with the next group; a lost one is learnt again |
+//! | `truncate_after` | at once | by the entries that replace what was cut |
+//! | `purge` | at once | before a segment is deleted, and only behind a durable state |
+//!
+//! An error of the disk is a fault: it is reported, openraft gets it too, and nothing is tried again.
+
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use model::LogIndex;
+use openraft::storage::{IOFlushed, LogState, RaftLogStorage};
+use parking_lot::Mutex;
+use tokio::sync::{oneshot, watch};
+
+use crate::fault::FaultReport;
+use crate::format::{encode_payload, encode_stored_membership};
+use crate::identity::Identity;
+use crate::log_reader::{LogReader, LogView};
+use crate::maintenance::Flushed;
+use crate::tail::{Tail, next};
+use crate::types::{Entry, RaftLogId, TypeConfig, Vote, log_id, model_log_id};
+use crate::watermark::Watermark;
+use crate::{Error, LogPlace};
+
+/// The log store.
+pub(crate) struct LogStore {
+    view: Arc<LogView>,
+    writer: Arc<wal::Writer>,
+    submitted: Submitted,
+    flushed: watch::Receiver<Flushed>,
+}
+
+/// Appends by number: how many were handed to the writer, and how many of these are durable.
+///
+/// Not by index: an index that was truncated and written anew is durable twice, and only the second time counts.
+#[derive(Clone, Debug)]
+pub(crate) struct Submitted {
+    count: Arc<AtomicU64>,
+    durable: Arc<Watermark>,
+}
+
+impl Submitted {
+    fn new() -> Self {
+        Self { count: Arc::new(AtomicU64::new(0)), durable: Arc::new(Watermark::new(0)) }
+    }
+
+    /// Returns when all that was handed to the writer before the call is on disk.
+    pub(crate) async fn durable(&self) {
+        if let Some(last) = self.count.load(Ordering::Acquire).checked_sub(1) {
+            self.durable.reached(last).await;
+        }
+    }
+}
+
+impl LogStore {
+    /// Opens the log, or makes it if there is none.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::ForeignData`] when it is another member's; [`Error::Log`].
+    pub(crate) fn open(
+        place: &LogPlace,
+        identity: Identity,
+        flushed: watch::Receiver<Flushed>,
+        fault: FaultReport,
+    ) -> Result<(Self, LogThread), Error> {
+        let (log, recovered) = open_or_create(place, identity).map_err(|error| Error::Log(Arc::new(error)))?;
+        identity.check(recovered.metadata)?;
+        if let Some(torn) = recovered.torn {
+            tracing::warn!(?torn, "removed an interrupted write from the end of the log");
+        }
+        let tail = Tail::new(recovered.purged.map(from_wal), recovered.last.map(from_wal));
+        let view =
+            Arc::new(LogView { tail: Mutex::new(tail), state: Mutex::new(recovered.state), disk: log.reader(), fault });
+        let on_fault = {
+            let view = view.clone();
+            Box::new(move |error| view.fault.report(Error::Log(error)))
+        };
+        let writer = Arc::new(wal::Writer::spawn(log, on_fault).map_err(Error::Thread)?);
+        let thread = LogThread { writer: writer.clone() };
+        Ok((Self { view, writer, submitted: Submitted::new(), flushed }, thread))
+    }
+
+    /// Whether nothing was ever appended or voted: the first start of a member.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.view.tail.lock().last().is_none() && self.view.state.lock().voted_for.is_none()
+    }
+
+    /// Holds the state against the log.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::StateAheadOfLog`], [`Error::LogBehindState`] or [`Error::StateConflictsWithLog`]: a directory was exchanged, restored
+    /// alone or lost. Going on would apply entries twice, or never.
+    pub(crate) fn check(&self, applied: Option<RaftLogId>) -> Result<(), Error> {
+        let tail = self.view.tail.lock();
+        if next(applied) < tail.first() {
+            return Err(Error::LogBehindState {
+                applied: applied.map(model_log_id),
+                first: LogIndex::new(tail.first()),
+            });
+        }
+        let Some(applied) = applied else { return Ok(()) };
+        let found = self.view.disk.log_id(applied.index).map(from_wal);
+        match found {
+            None => Err(Error::StateAheadOfLog { applied: model_log_id(applied), last: tail.last().map(model_log_id) }),
+            Some(found) if found != applied => {
+                Err(Error::StateConflictsWithLog { applied: model_log_id(applied), found: model_log_id(found) })
+            }
+            Some(_) => Ok(()),
+        }
+    }
+
+    pub(crate) fn submitted(&self) -> Submitted {
+        self.submitted.clone()
+    }
+
+    /// Changes what is remembered beside the entries, and returns it as it is now.
+    fn update_state(&self, change: impl FnOnce(&mut wal::State)) -> wal::State {
+        let mut state = self.view.state.lock();
+        change(&mut state);
+        *state
+    }
+}
+
+fn open_or_create(place: &LogPlace, identity: Identity) -> Result<(wal::Log, wal::Recovered), wal::Error> {
+    let LogPlace { fs, dir, options } = place.clone();
+    if wal::Log::exists(&*fs, &dir)? {
+        wal::Log::open(fs, &dir, options)
+    } else {
+        wal::Log::create(fs, &dir, &identity.encode(), options)
+    }
+}
+
+impl RaftLogStorage<TypeConfig> for LogStore {
+    type LogReader = LogReader;
+
+    async fn get_log_state(&mut self) -> Result<LogState<TypeConfig>, io::Error> {
+        let tail = self.view.tail.lock();
+        Ok(LogState { last_purged_log_id: tail.purged(), last_log_id: tail.last() })
+    }
+
+    async fn get_log_reader(&mut self) -> LogReader {
+        LogReader::new(self.view.clone())
+    }
+
+    async fn save_vote(&mut self, vote: &Vote) -> Result<(), io::Error> {
+        let state = self.update_state(|state| {
+            state.term = vote.leader_id().term;
+            state.voted_for = Some(vote.leader_id().voted_for);
+            state.is_vote_committed = vote.is_committed();
+        });
+        let (saved, outcome) = oneshot::channel();
+        let done = Box::new(move |result| drop(saved.send(result)));
+        self.writer.save_state(state, Some(done));
+        match outcome.await {
+            Ok(result) => result.map_err(io::Error::other),
+            Err(_dropped) => Err(io::Error::other(wal::Error::Stopped)),
+        }
+    }
+
+    async fn save_committed(&mut self, committed: Option<RaftLogId>) -> Result<(), io::Error> {
+        let state = self.update_state(|state| state.commit = committed.map(to_wal));
+        self.writer.save_state(state, None);
+        Ok(())
+    }
+
+    /// What the WAL recovered; it never lies beyond the last entry.
+    async fn read_committed(&mut self) -> Result<Option<RaftLogId>, io::Error> {
+        Ok(self.view.state.lock().commit.map(from_wal))
+    }
+
+    async fn append<I>(&mut self, entries: I, flushed: IOFlushed<TypeConfig>) -> Result<(), io::Error>
+    where
+        I: IntoIterator<Item = Entry> + Send,
+        I::IntoIter: Send,
+    {
+        let entries = entries.into_iter();
+        let mut records = Vec::with_capacity(entries.size_hint().0);
+        {
+            let mut tail = self.view.tail.lock();
+            for entry in entries {
+                let RaftLogId { leader_id, index } = entry.log_id;
+                records.push(wal::Entry { term: leader_id.term, index, payload: encode_payload(&entry.payload) });
+                tail.push(entry);
+            }
+            tail.evict(|id| self.view.disk.log_id(id.index).map(from_wal) == Some(id));
+        }
+        let number = self.submitted.count.fetch_add(1, Ordering::AcqRel);
+        let durable = self.submitted.durable.clone();
+        let done = move |result: Result<(), Arc<wal::Error>>| {
+            if result.is_ok() {
+                durable.advance(number + 1);
+            }
+            flushed.io_completed(result.map_err(io::Error::other));
+        };
+        self.writer.append(records, Box::new(done));
+        Ok(())
+    }
+
+    async fn truncate_after(&mut self, last: Option<RaftLogId>) -> Result<(), io::Error> {
+        self.view.tail.lock().truncate_after(last);
+        Ok(())
+    }
+
+    async fn purge(&mut self, upto: RaftLogId) -> Result<(), io::Error> {
+        let snapshot = {
+            let flushed = self.flushed.borrow();
+            let durable = flushed.durable.as_ref().filter(|durable| durable.last.index >= upto.index);
+            let durable =
+                durable.ok_or_else(|| io::Error::other(format!("purge to {upto} before the state is on disk")))?;
+            wal::Snapshot { log_id: to_wal(durable.last), data: encode_stored_membership(&durable.membership) }
+        };
+        self.view.tail.lock().purge(upto);
+        // Nobody waits: segments go when both marks are on disk, and a failure reaches the fault callback.
+        self.writer.save_snapshot(snapshot, Box::new(drop));
+        self.writer.purge(to_wal(upto), Box::new(drop));
+        Ok(())
+    }
+}
+
+/// The writer's thread, to be ended.
+pub(crate) struct LogThread {
+    writer: Arc<wal::Writer>,
+}
+
+impl LogThread {
+    /// Writes what is queued, syncs, and ends the thread.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Log`].
+    pub(crate) async fn stop(self) -> Result<(), Error> {
+        let (ended, outcome) = oneshot::channel();
+        self.writer.shutdown(Box::new(move |result| drop(ended.send(result))));
+        let result = outcome.await.unwrap_or_else(|_dropped| Err(Arc::new(wal::Error::Stopped)));
+        // Dropping the last handle joins the thread, which has nothing left to do.
+        let _ = tokio::task::spawn_blocking(move || drop(self.writer)).await;
+        result.map_err(Error::Log)
+    }
+}
+
+fn from_wal(id: wal::LogId) -> RaftLogId {
+    log_id(id.term, id.index)
+}
+
+fn to_wal(id: RaftLogId) -> wal::LogId {
+    wal::LogId { term: id.leader_id.term, index: id.index }
+}

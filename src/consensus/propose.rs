@@ -1,0 +1,116 @@
+//! A proposal's way into the log and its answer's way back.
+//!
+//! What a caller learns is one of three things: the reply of the state machine, *not applied* (proposing again is safe), or
+//! *unknown* (it may be applied, now or later). [`ProposeError::may_be_applied`] tells the last two apart.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use openraft::errors::{ClientWriteError, ForwardToLeader};
+use openraft::raft::ClientWriteResult;
+use openraft::raft::responder::Responder;
+use tokio::sync::{oneshot, watch};
+use tokio::time::{Instant, timeout_at};
+
+use crate::admission::Admitted;
+use crate::handle::Handle;
+use crate::types::{Command, TypeConfig, model_log_id};
+use crate::{Leadership, ProposeError};
+
+/// Time after which a leader that had lost its quorum is tried again.
+const RETRY_INTERVAL: Duration = Duration::from_millis(100);
+
+/// A proposal that was committed and applied on this member.
+#[derive(Debug)]
+pub struct Committed {
+    /// Its place in the log.
+    pub log_id: model::LogId,
+    /// What the state machine answered: an outcome or a rejection.
+    pub reply: state::Reply,
+}
+
+/// Where openraft leaves an answer; it holds the proposal's place in the pipeline until then.
+pub(crate) struct Answer<T> {
+    waiting: oneshot::Sender<T>,
+    _place: Admitted,
+}
+
+impl<T> std::fmt::Debug for Answer<T> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Answer")
+    }
+}
+
+impl<T: Send + 'static> Responder<TypeConfig, T> for Answer<T> {
+    fn on_complete(self, result: T) {
+        // Nobody listens when the caller gave up; the entry is applied all the same.
+        let _ = self.waiting.send(result);
+    }
+}
+
+type Outcome = ClientWriteResult<TypeConfig>;
+
+impl Handle {
+    /// Proposes a command and returns what the state machine answered, once the entry is applied here.
+    ///
+    /// Without a leader it waits for one. `payload` is what the machine reads: `model::Proposal::encode`.
+    ///
+    /// # Errors
+    ///
+    /// [`ProposeError`]; `may_be_applied` says whether proposing again could do it twice.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future leaves nothing half-done here, but does not call the entry back: it may be applied.
+    pub async fn propose(&self, payload: Bytes, deadline: Instant) -> Result<Committed, ProposeError> {
+        let mut leadership = self.leadership();
+        loop {
+            leadership.mark_unchanged();
+            match self.propose_once(payload.clone(), deadline).await {
+                Err(ProposeError::NoLeader) => wait_for_change(&mut leadership, deadline).await?,
+                answered => return answered,
+            }
+        }
+    }
+
+    async fn propose_once(&self, payload: Bytes, deadline: Instant) -> Result<Committed, ProposeError> {
+        let place = self.admission().admit(payload.len())?;
+        let (waiting, outcome) = oneshot::channel::<Outcome>();
+        let answer = Answer { waiting, _place: place };
+        match timeout_at(deadline, self.raft().client_write_ff(Command(payload), Some(answer))).await {
+            Ok(Ok(())) => {}
+            Ok(Err(_fatal)) => return Err(ProposeError::Stopped),
+            Err(_elapsed) => return Err(ProposeError::NotProposed),
+        }
+        match timeout_at(deadline, outcome).await {
+            Ok(Ok(outcome)) => judge(outcome),
+            Ok(Err(_dropped)) => Err(ProposeError::Interrupted),
+            Err(_elapsed) => Err(ProposeError::Timeout),
+        }
+    }
+}
+
+fn judge(outcome: Outcome) -> Result<Committed, ProposeError> {
+    match outcome {
+        Ok(written) => Ok(Committed { log_id: model_log_id(written.log_id), reply: written.data }),
+        Err(ClientWriteError::ForwardToLeader(ForwardToLeader { leader_id: Some(leader), .. })) => {
+            Err(ProposeError::NotLeader(model::MemberId::new(leader)))
+        }
+        Err(ClientWriteError::ForwardToLeader(_)) => Err(ProposeError::NoLeader),
+        // Only a change of the membership can be refused for these; a command is not one, so that nothing is lost in the word.
+        Err(ClientWriteError::ChangeMembershipError(_) | ClientWriteError::PreconditionFailed(_)) => {
+            Err(ProposeError::NotProposed)
+        }
+        Err(ClientWriteError::LogEntryDiscarded(_)) => Err(ProposeError::LeaderChanged),
+    }
+}
+
+/// Returns when asking again may help: the leadership changed, or time passed in which a leader may have met its quorum again.
+async fn wait_for_change(leadership: &mut watch::Receiver<Leadership>, deadline: Instant) -> Result<(), ProposeError> {
+    match timeout_at(deadline.min(Instant::now() + RETRY_INTERVAL), leadership.changed()).await {
+        Ok(Ok(())) => Ok(()),
+        Ok(Err(_closed)) => Err(ProposeError::Stopped),
+        Err(_elapsed) if Instant::now() < deadline => Ok(()),
+        Err(_elapsed) => Err(ProposeError::NoLeader),
+    }
+}

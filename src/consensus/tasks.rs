@@ -1,0 +1,106 @@
+//! The tasks of the consensus and their end. Each is awaited by [`Tasks::shutdown`]; one that ends before it is a fault.
+
+use std::future::Future;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::FutureExt;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, timeout_at};
+
+use crate::Error;
+use crate::admission::Admission;
+use crate::fault::FaultReport;
+use crate::log_store::LogThread;
+use crate::types::Raft;
+
+/// Time that a shutdown gives proposals under way and the last flush, together. What is not flushed then is replayed from the log.
+const GRACE: Duration = Duration::from_secs(3);
+
+/// Where in its life a member is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Phase {
+    Starting,
+    Running,
+    Stopping,
+}
+
+/// Everything that runs. Dropping it ends nothing; call [`Tasks::shutdown`].
+pub struct Tasks {
+    raft: Option<Raft>,
+    admission: Arc<Admission>,
+    log: LogThread,
+    phase: watch::Sender<Phase>,
+    fault: FaultReport,
+    running: Vec<JoinHandle<()>>,
+}
+
+impl Tasks {
+    pub(crate) fn new(admission: Arc<Admission>, log: LogThread, fault: FaultReport) -> Self {
+        Self { raft: None, admission, log, phase: watch::Sender::new(Phase::Starting), fault, running: Vec::new() }
+    }
+
+    /// Makes openraft one of the tasks.
+    pub(crate) fn own(&mut self, raft: Raft) {
+        self.raft = Some(raft);
+    }
+
+    /// From here on a task that ends is a fault; before, its end is part of a start that fails.
+    pub(crate) fn started(&self) {
+        self.phase.send_replace(Phase::Running);
+    }
+
+    pub(crate) fn phase(&self) -> watch::Receiver<Phase> {
+        self.phase.subscribe()
+    }
+
+    /// Runs a task that must not end before the shutdown.
+    pub(crate) fn spawn(&mut self, name: &'static str, task: impl Future<Output = ()> + Send + 'static) {
+        let (phase, fault) = (self.phase(), self.fault.clone());
+        self.running.push(tokio::spawn(async move {
+            let ended = AssertUnwindSafe(task).catch_unwind().await;
+            if ended.is_err() {
+                fault.report(Error::Stopped(format!("{name} panicked")));
+            } else if *phase.borrow() == Phase::Running {
+                fault.report(Error::Stopped(format!("{name} ended")));
+            }
+        }));
+    }
+
+    /// Stops in reverse: no new proposals, those under way are answered, the state is flushed so that the next start has nothing to
+    /// replay, then openraft, the tasks and the log's thread end. Takes at most about three seconds; nothing runs afterwards.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Log`] when the log's last words could not be written. Acknowledged entries are safe regardless.
+    pub async fn shutdown(self) -> Result<(), Error> {
+        let deadline = Instant::now() + GRACE;
+        let _ = timeout_at(deadline, self.admission.drained()).await;
+        if timeout_at(deadline, self.flush()).await.is_err() {
+            tracing::warn!("the state was not flushed in time; the next start replays the log");
+        }
+        self.phase.send_replace(Phase::Stopping);
+        if let Some(raft) = self.raft {
+            // An error says that the core panicked, which the leadership task has reported.
+            let _ = raft.shutdown().await;
+        }
+        for task in self.running {
+            let _ = task.await;
+        }
+        self.log.stop().await
+    }
+
+    /// Waits for a flush that is under way, then flushes the rest.
+    async fn flush(&self) {
+        let Some(raft) = &self.raft else { return };
+        for _ in 0..2 {
+            let progress = raft.with_state_machine(|machine| Box::pin(std::future::ready(machine.flush()))).await;
+            let Ok((mut flushed, started)) = progress else { return };
+            if flushed.wait_for(|flushed| flushed.count >= started).await.is_err() {
+                return;
+            }
+        }
+    }
+}
