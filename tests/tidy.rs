@@ -26,7 +26,7 @@ const NAMED_ONLY_BY: &[(&str, &[&str])] = &[
     ("fjall", &["state"]),
     ("axum", &["api"]),
     ("tonic", &["proto", "api", "bench"]),
-    ("rustix", &["wal"]),
+    ("rustix", &["wal", "bench"]),
 ];
 
 /// Crates without clocks, threads or tasks of their own.
