@@ -58,7 +58,7 @@ impl fmt::Debug for Request {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Request::Append { entries, .. } => {
-                f.debug_struct("Append").field("entries", entries).finish_non_exhaustive()
+                f.debug_struct("Append").field("entries", &entries.len()).finish_non_exhaustive()
             }
             Request::SaveState { state, .. } => {
                 f.debug_struct("SaveState").field("state", state).finish_non_exhaustive()

@@ -130,14 +130,14 @@ impl Log {
         let replay = recover(&*fs, dir, &list(&*fs, dir)?)?;
         let recovered = Recovered {
             metadata: replay.metadata.clone(),
-            state: replay.state,
+            state: State { commit: clamp(replay.state.commit, replay.index.last()), ..replay.state },
             snapshot: replay.snapshot.clone(),
             purged: replay.index.purged(),
             last: replay.index.last(),
             torn: replay.torn,
         };
         let tail = Arc::clone(&replay.segments[replay.segments.len() - 1]);
-        let log = Self {
+        let mut log = Self {
             appender: Appender::new(tail, replay.end, replay.chain, Arc::clone(&options.observer)),
             fs,
             dir: dir.to_path_buf(),
@@ -153,6 +153,9 @@ impl Log {
             has_failed: false,
             _lock: lock,
         };
+        // A commit that was lowered stays so, whatever is appended next.
+        log.save_state(recovered.state)?;
+        log.commit()?;
         Ok((log, recovered))
     }
 
@@ -335,5 +338,14 @@ fn remove_temporary(fs: &dyn Fs, dir: &Path) -> Result<(), Error> {
     match fs.unlink(&path) {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
         unlinked => unlinked.context("unlink", &path),
+    }
+}
+
+/// A commit cannot be ahead of the log: its entries would have to be read.
+fn clamp(commit: Option<LogId>, last: Option<LogId>) -> Option<LogId> {
+    match (commit, last) {
+        (Some(commit), Some(last)) if commit.index <= last.index => Some(commit),
+        (Some(_), last) => last,
+        (None, _) => None,
     }
 }

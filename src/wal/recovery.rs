@@ -14,7 +14,7 @@ use crate::error::{Error, IoContext};
 use crate::format::{Offset, Record};
 use crate::fs::{Access, Fs, read_exact, write_whole};
 use crate::index::Index;
-use crate::record::{LogId, Snapshot, State};
+use crate::record::{Snapshot, State};
 use crate::scan::{End, Located, Scanner, Step};
 use crate::segment::{Segment, SegmentName};
 
@@ -166,18 +166,8 @@ impl Replaying {
     }
 
     fn finish(self, segments: VecDeque<Arc<Segment>>, chain: u32, end: Offset, torn: Option<TornTail>) -> Replay {
-        let state = State { commit: clamp(self.state.commit, self.index.last()), ..self.state };
         let metadata = self.metadata.unwrap_or_default();
-        Replay { metadata, state, snapshot: self.snapshot, index: self.index, segments, chain, end, torn }
-    }
-}
-
-/// A commit cannot be ahead of the log: its entries would have to be read.
-fn clamp(commit: Option<LogId>, last: Option<LogId>) -> Option<LogId> {
-    match (commit, last) {
-        (Some(commit), Some(last)) if commit.index <= last.index => Some(commit),
-        (Some(_), last) => last,
-        (None, _) => None,
+        Replay { metadata, state: self.state, snapshot: self.snapshot, index: self.index, segments, chain, end, torn }
     }
 }
 

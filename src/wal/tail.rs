@@ -83,3 +83,44 @@ fn is_zero(bytes: &[u8]) -> bool {
 fn offset(within: usize) -> Offset {
     Offset::try_from(within).expect("segments are below 4 GiB")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::format::{Record, encode};
+
+    const PLACE: Place = Place { sequence: 1, offset: 400 };
+
+    /// A frame of 800 bytes at 400, a small one behind it, both written after all below `durable` was on disk, then zeros.
+    fn rest(durable: Offset) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        encode(&Record::Metadata(&[7; 779]), PLACE, durable, 0, &mut bytes);
+        let behind = Place { offset: PLACE.offset + 800, ..PLACE };
+        encode(&Record::Metadata(b"x"), behind, durable, 0, &mut bytes);
+        bytes.resize(4096 - 400, 0);
+        bytes
+    }
+
+    fn judged(durable: Offset, zeros: std::ops::Range<usize>) -> Verdict {
+        let mut bytes = rest(durable);
+        bytes[zeros].fill(0);
+        judge(&bytes, PLACE)
+    }
+
+    #[test]
+    fn each_rule_holds() {
+        let torn = |dirty_end| Verdict::Torn { dirty_end };
+        assert_eq!(judged(400, 0..3696), Verdict::Clean);
+        assert_eq!(judged(400, 0..112), torn(1224), "the sector of the head is missing");
+        assert!(matches!(judged(400, 0..100), Verdict::Damaged(_)), "zeros, but not a sector of them");
+        assert_eq!(judged(400, 5..3696), torn(405), "five bytes were written");
+        assert!(matches!(judged(400, 5..8), Verdict::Damaged(_)), "a broken head, and bytes behind it");
+        assert_eq!(judged(400, 112..624), torn(1224), "a sector of the frame is missing");
+        assert_eq!(judged(400, 300..3696), torn(700), "300 bytes were written");
+        assert!(matches!(judged(400, 300..700), Verdict::Damaged(_)), "zeros, but not a sector of them");
+        assert!(
+            matches!(judged(408, 112..624), Verdict::Damaged(_)),
+            "the record behind knows that the sector was there"
+        );
+    }
+}

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use super::*;
-use crate::format::SECTOR;
+use crate::format::{Place, Record, SECTOR, encode, frame_len};
 
 const SEGMENT: u32 = 2048;
 
@@ -85,7 +85,7 @@ fn a_write_interrupted_at_any_byte_leaves_the_records_before_it() {
     let path = &segments(&fs)[0];
     let original = fs.bytes(path).unwrap();
     let used = original.iter().rposition(|&byte| byte != 0).unwrap() + 1;
-    let frame = crate::format::frame_len(16 + 120);
+    let frame = frame_len(16 + 120);
     let opening = used - 8 * frame;
     for length in 0..used {
         fs.edit(path, |bytes| bytes[length..].fill(0));
@@ -110,7 +110,7 @@ fn a_lost_sector_is_damage_if_a_later_group_proves_that_it_was_on_disk() {
     let path = &segments(&fs)[0];
     let original = fs.bytes(path).unwrap();
     let used = original.iter().rposition(|&byte| byte != 0).unwrap() + 1;
-    let last_frame = used - crate::format::frame_len(16 + 120);
+    let last_frame = used - frame_len(16 + 120);
     for sector in (0..=last_frame - SECTOR).step_by(SECTOR) {
         fs.edit(path, |bytes| bytes[sector..sector + SECTOR].fill(0));
         assert_refused(&fs, path, sector + SECTOR, &format!("sector at {sector}"));
@@ -127,7 +127,7 @@ fn a_flip_in_a_record_full_of_zeros_costs_at_most_the_last_group() {
     drop(run.log);
     let path = &segments(&fs)[0];
     let original = fs.bytes(path).unwrap();
-    let frame = crate::format::frame_len(16 + 1100);
+    let frame = frame_len(16 + 1100);
     let used = original.iter().rposition(|&byte| byte != 0).unwrap() + 1;
     let mut cut_off = 0;
     for bit in (used - 2 * frame) * 8..used * 8 {
@@ -168,6 +168,34 @@ fn segments_of_two_logs_do_not_mix() {
     let theirs = other.bytes(last).unwrap();
     fs.edit(last, |bytes| bytes.clone_from(&theirs));
     assert_refused(&fs, last, 64, "a segment of another log");
+}
+
+/// Whole records, with all their checksums, that no writer of ours makes.
+#[test]
+fn records_that_contradict_the_log_are_refused() {
+    let fs = SimFs::new();
+    let run = Run::new(&fs, &[vec![Op::Append(entry(1, 0, 100))]], SEGMENT);
+    drop(run.log);
+    let path = &segments(&fs)[0];
+    let original = fs.bytes(path).unwrap();
+    let end = original.iter().rposition(|&byte| byte != 0).unwrap() + 1;
+    let offset = u32::try_from(end).unwrap();
+    let at = end - frame_len(16 + 100) + 12;
+    let chain = u32::from_le_bytes(original[at..at + 4].try_into().unwrap());
+    let gap = Record::Entry { log_id: LogId { term: 1, index: 2 }, payload: b"" };
+    for (record, durable, wanted) in [
+        (Record::State(State::default()), offset + 8, "on disk before it was written"),
+        (gap, offset, "entry 2 does not follow"),
+        (Record::Metadata(METADATA), offset, "out of place"),
+        (Record::Crc(chain), offset, "out of place"),
+    ] {
+        let mut frame = Vec::new();
+        encode(&record, Place { sequence: 0, offset }, durable, chain, &mut frame);
+        fs.edit(path, |bytes| bytes[end..end + frame.len()].copy_from_slice(&frame));
+        let error = open(&fs, SEGMENT).unwrap_err().to_string();
+        assert!(error.contains(&format!("corrupt at offset {end}: ")) && error.contains(wanted), "{error}");
+        fs.edit(path, |bytes| bytes.clone_from(&original));
+    }
 }
 
 #[test]

@@ -130,7 +130,8 @@ fn voted(term: u64, commit: Option<LogId>) -> State {
     State { term, voted_for: Some(term * 10), is_vote_committed: term.is_multiple_of(2), commit }
 }
 
-/// Groups that use every record type, cut several segments of 1 KiB, replace entries and purge, within the log and beyond its end.
+/// Groups that use every record type, cut several segments of 1 KiB, replace entries and purge: within the
+/// log, alone, with another history's entry, and beyond its end.
 fn script() -> Vec<Vec<Op>> {
     let append = |term, index| Op::Append(entry(term, index, 20 + usize::try_from(index).unwrap() * 13 % 90));
     let appends = |term, from: u64, to: u64| (from..to).map(move |index| append(term, index));
@@ -150,7 +151,9 @@ fn script() -> Vec<Vec<Op>> {
         vec![Op::State(voted(2, Some(id(2, 12)))), Op::Append(entry(2, 15, 700))],
         appends(2, 16, 24).chain([mark(2, 20), Op::Purge(id(2, 18))]).collect(),
         vec![Op::State(voted(2, Some(id(2, 23))))],
-        appends(3, 24, 40).collect(),
+        appends(3, 24, 40).chain([mark(3, 38)]).collect(),
+        vec![Op::Purge(id(3, 36))],
+        vec![Op::Purge(id(4, 38))],
         vec![mark(5, 60), Op::Purge(id(5, 60)), append(5, 61)],
         vec![Op::State(voted(6, Some(id(5, 61))))],
         appends(6, 62, 75).collect(),

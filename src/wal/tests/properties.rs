@@ -14,6 +14,7 @@ enum Step {
     Snapshot { back: u64 },
     Purge { back: u64 },
     PurgeBeyond { ahead: u64 },
+    PurgeOther { back: u64 },
     Write,
     Restart,
     PowerCut { seed: u64 },
@@ -28,6 +29,7 @@ fn step() -> impl Strategy<Value = Step> {
         2 => (0..5u64).prop_map(|back| Step::Snapshot { back }),
         2 => (0..20u64).prop_map(|back| Step::Purge { back }),
         1 => (0..9u64).prop_map(|ahead| Step::PurgeBeyond { ahead }),
+        1 => (0..9u64).prop_map(|back| Step::PurgeOther { back }),
         6 => Just(Step::Write),
         1 => Just(Step::Restart),
         1 => any::<u64>().prop_map(|seed| Step::PowerCut { seed }),
@@ -52,6 +54,9 @@ impl Step {
             }
             Step::Purge { back } => held(back).map(Op::Purge).into_iter().collect(),
             Step::PurgeBeyond { ahead } => vec![Op::Purge(LogId { term, index: next + ahead })],
+            Step::PurgeOther { back } => {
+                held(back).map(|log_id| Op::Purge(LogId { term: term + 1, ..log_id })).into_iter().collect()
+            }
             Step::Write | Step::Restart | Step::PowerCut { .. } => Vec::new(),
         }
     }

@@ -146,17 +146,28 @@ fn a_shutdown_syncs_and_frees_the_directory() {
     let writer = Writer::spawn(log, Box::new(|error| panic!("{error}"))).unwrap();
     let outcomes = Outcomes::default();
     writer.append(vec![entry(1, 0, 10)], record(&outcomes, 0));
-    let state = State { commit: Some(LogId { term: 1, index: 0 }), ..State::default() };
-    writer.save_state(state, None);
     let (stopped, has_stopped) = sync_channel(1);
     writer.shutdown(Box::new(move |outcome| stopped.send(outcome.is_ok()).unwrap()));
     assert!(has_stopped.recv().unwrap());
-    fs.fork().power_cycle(Survival::Nothing);
-    let (_, recovered) = open(&fs, SEGMENT).unwrap();
-    assert_eq!(recovered.state, state);
     writer.append(vec![entry(1, 1, 10)], record(&outcomes, 1));
     drop(writer);
     assert!(matches!(outcomes.lock()[1].1.as_ref().map_err(|error| &**error), Err(Error::Stopped)));
+    // The lock is free already.
+    drop(open(&fs, SEGMENT).unwrap());
+}
+
+#[test]
+fn a_shutdown_loses_not_even_a_commit() {
+    let fs = SimFs::new();
+    let mut committer = Committer::new(create(&fs, SEGMENT).unwrap(), Box::new(|error| panic!("{error}")));
+    let state = State { commit: Some(LogId { term: 1, index: 0 }), ..State::default() };
+    let outcomes = Outcomes::default();
+    committer.commit(&mut vec![append(0, &outcomes), Request::SaveState { state: State::default(), done: None }]);
+    committer
+        .commit(&mut vec![Request::SaveState { state, done: None }, Request::Shutdown { done: record(&outcomes, 1) }]);
+    fs.power_cycle(Survival::Nothing);
+    let (_, recovered) = open(&fs, SEGMENT).unwrap();
+    assert_eq!(recovered.state, state);
 }
 
 #[test]
@@ -208,6 +219,34 @@ fn purged_segments_go_after_the_snapshot_mark_only() {
     fs.power_cycle(Survival::Nothing);
     let (log, recovered) = open(&fs, 1024).unwrap();
     assert_eq!((recovered.purged, log.reader().range()), (Some(log_id), 41..60));
+}
+
+/// The new entries stand in a segment whose name promises later ones, and the segments before it go.
+#[test]
+fn entries_replaced_below_the_first_of_their_segment_are_read_back() {
+    let fs = SimFs::new();
+    let mut log = create(&fs, 1024).unwrap();
+    let mut next = 0;
+    while segments(&fs).len() < 3 {
+        log.append(&entry(1, next, 100)).unwrap();
+        next += 1;
+    }
+    let replaced = next - 4;
+    for index in [replaced, replaced + 1] {
+        log.append(&entry(2, index, 50)).unwrap();
+    }
+    let beyond = LogId { term: 3, index: next + 5 };
+    log.save_snapshot(Snapshot { log_id: beyond, data: Bytes::new() }).unwrap();
+    log.purge(beyond).unwrap();
+    log.append(&entry(3, next + 6, 50)).unwrap();
+    log.commit().unwrap();
+    log.delete_purged().unwrap();
+    let names = segments(&fs);
+    let first = names[0].file_name().unwrap().to_str().unwrap()[17..33].to_owned();
+    assert_eq!((names.len(), u64::from_str_radix(&first, 16).unwrap() > replaced), (1, true));
+    drop(log);
+    let (log, recovered) = open(&fs, 1024).unwrap();
+    assert_eq!((recovered.purged, read_all(&log.reader())), (Some(beyond), vec![entry(3, next + 6, 50)]));
 }
 
 #[test]
