@@ -1,1 +1,28 @@
 //! Both faces on one port: gRPC and HTTP.
+//!
+//! Owns everything between a client's bytes and [`node::Handle`]: connections and their deadlines, the etcd v3 services, the
+//! routes for operators, the recipes' REST API, metrics. It guarantees that nothing a client sends or fails to send can hold a
+//! task, a connection or memory without bound, and that clients of etcd meet the codes and texts they know.
+//!
+//! Leaves to others: meaning (`node` and below); this crate converts and forwards.
+
+mod server;
+mod options;
+mod listener;
+mod connection;
+mod opening;
+mod draining;
+mod face;
+mod frame;
+mod traffic;
+mod calls;
+mod grpc;
+mod convert;
+mod error;
+mod ops;
+mod metrics;
+mod process;
+mod version;
+
+pub use options::Options;
+pub use server::Server;

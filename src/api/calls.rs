@@ -1,0 +1,284 @@
+//! gRPC calls, counted by method and outcome under the names that etcd's dashboards and alerts read
+//! (`grpc_server_started_total`, `grpc_server_handled_total`, `grpc_server_msg_{received,sent}_total`).
+//!
+//! Every series exists from the start, at zero, and counting one is an atomic addition: no label is looked up on the way of
+//! a request.
+
+use std::array;
+use std::fmt;
+use std::ops::Deref;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric, MetricEncoder};
+use prometheus_client::metrics::MetricType;
+use prometheus_client::metrics::counter::ConstCounter;
+use tonic::{Code, Response, Status};
+
+/// The methods that are served.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Method {
+    Range,
+    Put,
+    DeleteRange,
+    Txn,
+    Compact,
+    Watch,
+    LeaseGrant,
+    LeaseRevoke,
+    LeaseKeepAlive,
+    LeaseTimeToLive,
+    LeaseLeases,
+    MemberList,
+    Alarm,
+    Status,
+    Defragment,
+    Hash,
+    HashKv,
+}
+
+impl Method {
+    /// In the order of their numbers.
+    const ALL: [Self; 17] = [
+        Self::Range,
+        Self::Put,
+        Self::DeleteRange,
+        Self::Txn,
+        Self::Compact,
+        Self::Watch,
+        Self::LeaseGrant,
+        Self::LeaseRevoke,
+        Self::LeaseKeepAlive,
+        Self::LeaseTimeToLive,
+        Self::LeaseLeases,
+        Self::MemberList,
+        Self::Alarm,
+        Self::Status,
+        Self::Defragment,
+        Self::Hash,
+        Self::HashKv,
+    ];
+
+    /// Labels: kind of call, service, method.
+    const fn labels(self) -> [(&'static str, &'static str); 3] {
+        let (kind, service, method) = match self {
+            Self::Range => ("unary", "etcdserverpb.KV", "Range"),
+            Self::Put => ("unary", "etcdserverpb.KV", "Put"),
+            Self::DeleteRange => ("unary", "etcdserverpb.KV", "DeleteRange"),
+            Self::Txn => ("unary", "etcdserverpb.KV", "Txn"),
+            Self::Compact => ("unary", "etcdserverpb.KV", "Compact"),
+            Self::Watch => ("bidi_stream", "etcdserverpb.Watch", "Watch"),
+            Self::LeaseGrant => ("unary", "etcdserverpb.Lease", "LeaseGrant"),
+            Self::LeaseRevoke => ("unary", "etcdserverpb.Lease", "LeaseRevoke"),
+            Self::LeaseKeepAlive => ("bidi_stream", "etcdserverpb.Lease", "LeaseKeepAlive"),
+            Self::LeaseTimeToLive => ("unary", "etcdserverpb.Lease", "LeaseTimeToLive"),
+            Self::LeaseLeases => ("unary", "etcdserverpb.Lease", "LeaseLeases"),
+            Self::MemberList => ("unary", "etcdserverpb.Cluster", "MemberList"),
+            Self::Alarm => ("unary", "etcdserverpb.Maintenance", "Alarm"),
+            Self::Status => ("unary", "etcdserverpb.Maintenance", "Status"),
+            Self::Defragment => ("unary", "etcdserverpb.Maintenance", "Defragment"),
+            Self::Hash => ("unary", "etcdserverpb.Maintenance", "Hash"),
+            Self::HashKv => ("unary", "etcdserverpb.Maintenance", "HashKV"),
+        };
+        [("grpc_type", kind), ("grpc_service", service), ("grpc_method", method)]
+    }
+}
+
+/// Codes by number, under the names of grpc-go.
+const CODES: [&str; 17] = [
+    "OK",
+    "Canceled",
+    "Unknown",
+    "InvalidArgument",
+    "DeadlineExceeded",
+    "NotFound",
+    "AlreadyExists",
+    "PermissionDenied",
+    "ResourceExhausted",
+    "FailedPrecondition",
+    "Aborted",
+    "OutOfRange",
+    "Unimplemented",
+    "Internal",
+    "Unavailable",
+    "DataLoss",
+    "Unauthenticated",
+];
+
+/// Numbers of one method.
+#[derive(Debug, Default)]
+pub(crate) struct MethodCalls {
+    started: AtomicU64,
+    received: AtomicU64,
+    sent: AtomicU64,
+    handled: [AtomicU64; CODES.len()],
+}
+
+/// Numbers of all methods. Cheap to clone; all clones count together.
+#[derive(Clone, Debug)]
+pub(crate) struct Calls(Arc<[Arc<MethodCalls>; Method::ALL.len()]>);
+
+impl Calls {
+    pub(crate) fn new() -> Self {
+        Self(Arc::new(array::from_fn(|_| Arc::default())))
+    }
+
+    /// A call with one request and one response begins.
+    pub(crate) fn unary(&self, method: Method) -> Call<&MethodCalls> {
+        let call = Call::begin(&*self.0[method as usize]);
+        call.received();
+        call
+    }
+
+    /// A call whose messages are counted as they come and go begins.
+    pub(crate) fn stream(&self, method: Method) -> Call<Arc<MethodCalls>> {
+        Call::begin(Arc::clone(&self.0[method as usize]))
+    }
+}
+
+/// A call under way. One that is dropped before its end was cancelled by the client.
+#[derive(Debug)]
+pub(crate) struct Call<M: Deref<Target = MethodCalls>> {
+    method: M,
+    code: Code,
+}
+
+impl<M: Deref<Target = MethodCalls>> Call<M> {
+    fn begin(method: M) -> Self {
+        add_one(&method.started);
+        Self { method, code: Code::Cancelled }
+    }
+
+    /// A message came from the client.
+    pub(crate) fn received(&self) {
+        add_one(&self.method.received);
+    }
+
+    /// A message goes to the client.
+    pub(crate) fn sent(&self) {
+        add_one(&self.method.sent);
+    }
+
+    /// The call ends with `code`.
+    pub(crate) fn end(mut self, code: Code) {
+        self.code = code;
+    }
+}
+
+impl Call<&MethodCalls> {
+    /// The call is answered by `result`.
+    pub(crate) fn answer<T>(self, result: Result<T, Status>) -> Result<Response<T>, Status> {
+        match &result {
+            Ok(_) => {
+                self.sent();
+                self.end(Code::Ok);
+            }
+            Err(status) => self.end(status.code()),
+        }
+        result.map(Response::new)
+    }
+}
+
+impl<M: Deref<Target = MethodCalls>> Drop for Call<M> {
+    fn drop(&mut self) {
+        add_one(&self.method.handled[self.code as usize]);
+    }
+}
+
+fn add_one(counter: &AtomicU64) {
+    counter.fetch_add(1, Ordering::Relaxed);
+}
+
+impl Collector for Calls {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
+        let families: [(&str, &str, fn(&MethodCalls) -> &AtomicU64); 3] = [
+            ("grpc_server_started", "Calls started", |calls| &calls.started),
+            ("grpc_server_msg_received", "Messages received from clients", |calls| &calls.received),
+            ("grpc_server_msg_sent", "Messages sent to clients", |calls| &calls.sent),
+        ];
+        for (name, help, counter) in families {
+            let mut family = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
+            for (method, calls) in self.by_method() {
+                encode(&mut family, &method.labels(), counter(calls))?;
+            }
+        }
+        let help = "Calls ended, by code";
+        let mut family = encoder.encode_descriptor("grpc_server_handled", help, None, MetricType::Counter)?;
+        for (method, calls) in self.by_method() {
+            let [kind, service, name] = method.labels();
+            for (code, counter) in CODES.iter().zip(&calls.handled) {
+                encode(&mut family, &[kind, service, name, ("grpc_code", code)], counter)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Calls {
+    fn by_method(&self) -> impl Iterator<Item = (Method, &MethodCalls)> {
+        Method::ALL.into_iter().zip(self.0.iter().map(|calls| &**calls))
+    }
+}
+
+fn encode(
+    family: &mut MetricEncoder<'_>,
+    labels: &[(&'static str, &'static str)],
+    counter: &AtomicU64,
+) -> Result<(), fmt::Error> {
+    let metric = family.encode_family(&labels)?;
+    ConstCounter::new(counter.load(Ordering::Relaxed)).encode(metric)
+}
+
+#[cfg(test)]
+mod tests {
+    use prometheus_client::encoding::text;
+    use prometheus_client::registry::Registry;
+
+    use super::*;
+
+    fn scrape(calls: &Calls) -> String {
+        let mut registry = Registry::default();
+        registry.register_collector(Box::new(calls.clone()));
+        let mut page = String::new();
+        text::encode(&mut page, &registry).expect("a string takes everything");
+        page
+    }
+
+    #[test]
+    fn numbers_of_methods_and_codes_are_their_places() {
+        for (place, method) in Method::ALL.into_iter().enumerate() {
+            assert_eq!(method as usize, place);
+        }
+        assert_eq!(CODES[Code::Unauthenticated as usize], "Unauthenticated");
+        assert_eq!(CODES[Code::Unavailable as usize], "Unavailable");
+    }
+
+    #[test]
+    fn every_series_is_there_before_the_first_call() {
+        let page = scrape(&Calls::new());
+        assert_eq!(page.matches("grpc_server_handled_total{").count(), Method::ALL.len() * CODES.len());
+        assert!(page.contains(
+            r#"grpc_server_started_total{grpc_type="unary",grpc_service="etcdserverpb.KV",grpc_method="Range"} 0"#
+        ));
+    }
+
+    #[test]
+    fn outcomes_are_told_apart() {
+        let calls = Calls::new();
+        calls.unary(Method::Put).answer(Ok(())).expect("it was fine");
+        calls.unary(Method::Put).answer::<()>(Err(Status::not_found(""))).expect_err("it was not");
+        drop(calls.unary(Method::Put));
+        let page = scrape(&calls);
+        let labels = r#"grpc_type="unary",grpc_service="etcdserverpb.KV",grpc_method="Put""#;
+        for line in [
+            format!("grpc_server_started_total{{{labels}}} 3"),
+            format!("grpc_server_msg_sent_total{{{labels}}} 1"),
+            format!("grpc_server_handled_total{{{labels},grpc_code=\"OK\"}} 1"),
+            format!("grpc_server_handled_total{{{labels},grpc_code=\"NotFound\"}} 1"),
+            format!("grpc_server_handled_total{{{labels},grpc_code=\"Canceled\"}} 1"),
+        ] {
+            assert!(page.contains(&line), "{line}");
+        }
+    }
+}

@@ -1,0 +1,136 @@
+//! One connection: from its first byte to its last, HTTP/1 and HTTP/2 alike.
+//!
+//! Guarantees that a peer cannot hold it without saying what it wants (deadlines for the preface and for an HTTP/1 head), that
+//! the known floods of HTTP/2 end it (bounds below), and that it says goodbye when the server drains: requests under way are
+//! answered, new ones refused (GOAWAY).
+
+use std::pin::pin;
+use std::time::Duration;
+
+use hyper::rt::Executor;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::server::conn::auto;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
+use tokio_util::task::TaskTracker;
+
+use crate::draining::Draining;
+use crate::face::Face;
+use crate::opening;
+use crate::options::Options;
+
+/// Largest list of headers in bytes as HTTP/2 counts them, and the most that HTTP/1 reads ahead of a head's end.
+const HEADERS_BYTES_MAX: u32 = 16 * 1024;
+
+/// What an HTTP/1 connection buffers; a head that does not fit is refused.
+const HTTP1_BUFFER_BYTES: usize = 64 * 1024;
+
+/// What a client may send ahead in one stream, and in all streams of a connection: one largest request and room to start the
+/// next. Requests are read at once, so this bounds memory and not throughput.
+const WINDOW_BYTES: u32 = 2 * 1024 * 1024;
+
+/// What of one response may wait for the network.
+const SEND_BUFFER_BYTES: usize = 512 * 1024;
+
+/// Streams that a client may open and reset before they are served (rapid reset, CVE-2023-44487).
+const RESET_STREAMS_MAX: usize = 20;
+
+/// Streams that the server may have to reset for a client's faults before it hangs up (CVE-2025-8671).
+const LOCAL_RESETS_MAX: usize = 1024;
+
+/// etcd's figures: a connection that is silent for so long is asked whether it is alive, and has so long to answer.
+const PING_AFTER: Duration = Duration::from_secs(2 * 3600);
+const PING_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// Serves connections, all alike. Cheap to clone.
+#[derive(Clone, Debug)]
+pub(crate) struct Connections {
+    builder: auto::Builder<Requests>,
+    requests: Requests,
+    face: Face,
+    draining: Draining,
+    head_deadline: Duration,
+}
+
+impl Connections {
+    pub(crate) fn new(face: Face, options: &Options, draining: Draining) -> Self {
+        let requests = Requests(TaskTracker::new());
+        requests.0.close();
+        let mut builder = auto::Builder::new(requests.clone());
+        builder
+            .http1()
+            .timer(TokioTimer::new())
+            .header_read_timeout(options.head_deadline)
+            .max_buf_size(HTTP1_BUFFER_BYTES);
+        builder
+            .http2()
+            .timer(TokioTimer::new())
+            .max_concurrent_streams(options.max_concurrent_streams)
+            .initial_stream_window_size(WINDOW_BYTES)
+            .initial_connection_window_size(WINDOW_BYTES)
+            .max_send_buf_size(SEND_BUFFER_BYTES)
+            .max_header_list_size(HEADERS_BYTES_MAX)
+            .max_pending_accept_reset_streams(RESET_STREAMS_MAX)
+            .max_local_error_reset_streams(LOCAL_RESETS_MAX)
+            .keep_alive_interval(PING_AFTER)
+            .keep_alive_timeout(PING_TIMEOUT);
+        Self { builder, requests, face, draining, head_deadline: options.head_deadline }
+    }
+
+    /// Serves one connection to its end.
+    pub(crate) async fn serve(self, stream: TcpStream) {
+        // Nagle's algorithm holds small answers back until the last one is acknowledged: 40 ms a request.
+        if let Err(error) = stream.set_nodelay(true) {
+            tracing::debug!(%error, "a connection ended before it began");
+            return;
+        }
+        self.serve_stream(stream).await;
+    }
+
+    async fn serve_stream(mut self, stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static) {
+        let opened = tokio::select! {
+            biased;
+            () = self.draining.begun() => return,
+            opened = opening::open(stream, self.head_deadline) => opened,
+        };
+        let served = match opened {
+            Ok(opened) => self.serve_opened(opened).await,
+            Err(error) => Err(error.into()),
+        };
+        if let Err(error) = served {
+            tracing::debug!(error, "a connection ended early");
+        }
+    }
+
+    async fn serve_opened(
+        mut self,
+        opened: opening::Opened<impl AsyncRead + AsyncWrite + Unpin + Send + 'static>,
+    ) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+        let mut connection = pin!(self.builder.serve_connection(TokioIo::new(opened), self.face));
+        tokio::select! {
+            biased;
+            served = connection.as_mut() => return served,
+            () = self.draining.begun() => connection.as_mut().graceful_shutdown(),
+        }
+        connection.await
+    }
+
+    /// Returns when no request of any connection is under way.
+    pub(crate) async fn requests_ended(&self) {
+        self.requests.0.wait().await;
+    }
+}
+
+/// Runs what hyper starts beside a connection: the requests of HTTP/2, each a task that outlives the connection only until it
+/// notices.
+#[derive(Clone, Debug)]
+struct Requests(TaskTracker);
+
+impl<F> Executor<F> for Requests
+where
+    F: Future<Output: Send> + Send + 'static,
+{
+    fn execute(&self, request: F) {
+        self.0.spawn(request);
+    }
+}

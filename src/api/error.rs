@@ -1,0 +1,88 @@
+//! The one table from what a member answers to gRPC codes; the texts are those of the errors themselves, because clients
+//! match on both.
+
+use model::Rejection;
+use node::{Error, Unavailable};
+use tonic::{Code, Status};
+
+/// The status that says `error`.
+pub(crate) fn status(error: impl Into<Error>) -> Status {
+    let error = error.into();
+    Status::new(code(&error), error.to_string())
+}
+
+/// The code that etcd gives `error`.
+pub(crate) fn code(error: &Error) -> Code {
+    match error {
+        Error::Rejected(rejection) => code_of_rejection(*rejection),
+        Error::Unavailable(unavailable) => code_of_unavailable(*unavailable),
+        Error::Fault => Code::Unavailable,
+    }
+}
+
+const fn code_of_rejection(rejection: Rejection) -> Code {
+    match rejection {
+        Rejection::EmptyKey
+        | Rejection::KeyNotFound
+        | Rejection::ValueProvided
+        | Rejection::LeaseProvided
+        | Rejection::TooManyOps
+        | Rejection::DuplicateKey
+        | Rejection::InvalidSortOption
+        | Rejection::RequestTooLarge => Code::InvalidArgument,
+        Rejection::Compacted | Rejection::FutureRevision | Rejection::LeaseTtlTooLarge => Code::OutOfRange,
+        Rejection::NoSpace => Code::ResourceExhausted,
+        Rejection::LeaseNotFound => Code::NotFound,
+        Rejection::LeaseExists => Code::FailedPrecondition,
+    }
+}
+
+const fn code_of_unavailable(unavailable: Unavailable) -> Code {
+    match unavailable {
+        Unavailable::NoLeader | Unavailable::LeaderChanged | Unavailable::Timeout | Unavailable::Stopped => {
+            Code::Unavailable
+        }
+        // etcd declares ResourceExhausted, but what it sends is Unknown, in every release.
+        Unavailable::TooManyRequests => Code::Unknown,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// etcd's table, by hand: code and text of everything that can be answered.
+    #[test]
+    fn every_error_has_etcds_code_and_text() {
+        let table: [(Error, Code, &str); 20] = [
+            (Rejection::EmptyKey.into(), Code::InvalidArgument, "etcdserver: key is not provided"),
+            (Rejection::KeyNotFound.into(), Code::InvalidArgument, "etcdserver: key not found"),
+            (Rejection::ValueProvided.into(), Code::InvalidArgument, "etcdserver: value is provided"),
+            (Rejection::LeaseProvided.into(), Code::InvalidArgument, "etcdserver: lease is provided"),
+            (Rejection::TooManyOps.into(), Code::InvalidArgument, "etcdserver: too many operations in txn request"),
+            (Rejection::DuplicateKey.into(), Code::InvalidArgument, "etcdserver: duplicate key given in txn request"),
+            (Rejection::InvalidSortOption.into(), Code::InvalidArgument, "etcdserver: invalid sort option"),
+            (Rejection::RequestTooLarge.into(), Code::InvalidArgument, "etcdserver: request is too large"),
+            (Rejection::Compacted.into(), Code::OutOfRange, "etcdserver: mvcc: required revision has been compacted"),
+            (
+                Rejection::FutureRevision.into(),
+                Code::OutOfRange,
+                "etcdserver: mvcc: required revision is a future revision",
+            ),
+            (Rejection::NoSpace.into(), Code::ResourceExhausted, "etcdserver: mvcc: database space exceeded"),
+            (Rejection::LeaseNotFound.into(), Code::NotFound, "etcdserver: requested lease not found"),
+            (Rejection::LeaseExists.into(), Code::FailedPrecondition, "etcdserver: lease already exists"),
+            (Rejection::LeaseTtlTooLarge.into(), Code::OutOfRange, "etcdserver: too large lease TTL"),
+            (Unavailable::NoLeader.into(), Code::Unavailable, "etcdserver: no leader"),
+            (Unavailable::LeaderChanged.into(), Code::Unavailable, "etcdserver: leader changed"),
+            (Unavailable::Timeout.into(), Code::Unavailable, "etcdserver: request timed out"),
+            (Unavailable::TooManyRequests.into(), Code::Unknown, "etcdserver: too many requests"),
+            (Unavailable::Stopped.into(), Code::Unavailable, "etcdserver: server stopped"),
+            (Error::Fault, Code::Unavailable, "etcdserver: server stopped"),
+        ];
+        for (error, code, text) in table {
+            let status = status(error);
+            assert_eq!((status.code(), status.message()), (code, text));
+        }
+    }
+}

@@ -1,0 +1,96 @@
+//! KV: get, put, delete, transact, compact.
+
+use model::Revision;
+use proto::etcdserverpb as pb;
+use tonic::codegen::BoxStream;
+use tonic::{Request, Response, Status};
+
+use crate::calls::Method;
+use crate::convert;
+use crate::error::status;
+use crate::grpc::edge::Edge;
+
+/// The service.
+#[derive(Debug)]
+pub(crate) struct Kv {
+    edge: Edge,
+}
+
+impl Kv {
+    pub(crate) fn new(edge: Edge) -> Self {
+        Self { edge }
+    }
+
+    async fn answer_range(&self, request: Request<pb::RangeRequest>) -> Result<pb::RangeResponse, Status> {
+        self.edge.admit(request.metadata())?;
+        let range = convert::range(request.into_inner()).map_err(status)?;
+        let response = self.edge.handle().range(range).await.map_err(status)?;
+        Ok(convert::range_response(self.edge.header(response.revision), response))
+    }
+
+    async fn answer_put(&self, request: Request<pb::PutRequest>) -> Result<pb::PutResponse, Status> {
+        self.edge.admit(request.metadata())?;
+        let put = convert::put(request.into_inner());
+        let response = self.edge.handle().put(Edge::identity(), put).await.map_err(status)?;
+        Ok(convert::put_response(self.edge.header(response.revision), response))
+    }
+
+    async fn answer_delete(&self, request: Request<pb::DeleteRangeRequest>) -> Result<pb::DeleteRangeResponse, Status> {
+        self.edge.admit(request.metadata())?;
+        let delete = convert::delete(request.into_inner());
+        let response = self.edge.handle().delete(Edge::identity(), delete).await.map_err(status)?;
+        Ok(convert::delete_response(self.edge.header(response.revision), response))
+    }
+
+    async fn answer_txn(&self, request: Request<pb::TxnRequest>) -> Result<pb::TxnResponse, Status> {
+        self.edge.admit(request.metadata())?;
+        let txn = convert::txn(request.into_inner(), self.edge.handle().limits()).map_err(status)?;
+        let response = self.edge.handle().txn(Edge::identity(), txn).await.map_err(status)?;
+        Ok(convert::txn_response(self.edge.header(response.revision), response))
+    }
+
+    async fn answer_compact(&self, request: Request<pb::CompactionRequest>) -> Result<pb::CompactionResponse, Status> {
+        self.edge.admit(request.metadata())?;
+        let pb::CompactionRequest { revision, physical } = request.into_inner();
+        let compacted = self.edge.handle().compact(Edge::identity(), Revision::new(revision), physical).await;
+        Ok(pb::CompactionResponse { header: Some(self.edge.header(compacted.map_err(status)?)) })
+    }
+}
+
+#[tonic::async_trait]
+impl pb::kv_server::Kv for Kv {
+    async fn range(&self, request: Request<pb::RangeRequest>) -> Result<Response<pb::RangeResponse>, Status> {
+        let call = self.edge.calls().unary(Method::Range);
+        call.answer(self.answer_range(request).await)
+    }
+
+    type RangeStreamStream = BoxStream<pb::RangeStreamResponse>;
+
+    /// The API level that is served, 3.6, does not have it; clients that know it fall back to pages.
+    async fn range_stream(&self, _: Request<pb::RangeRequest>) -> Result<Response<Self::RangeStreamStream>, Status> {
+        Err(Status::unimplemented("unknown method RangeStream for service etcdserverpb.KV"))
+    }
+
+    async fn put(&self, request: Request<pb::PutRequest>) -> Result<Response<pb::PutResponse>, Status> {
+        let call = self.edge.calls().unary(Method::Put);
+        call.answer(self.answer_put(request).await)
+    }
+
+    async fn delete_range(
+        &self,
+        request: Request<pb::DeleteRangeRequest>,
+    ) -> Result<Response<pb::DeleteRangeResponse>, Status> {
+        let call = self.edge.calls().unary(Method::DeleteRange);
+        call.answer(self.answer_delete(request).await)
+    }
+
+    async fn txn(&self, request: Request<pb::TxnRequest>) -> Result<Response<pb::TxnResponse>, Status> {
+        let call = self.edge.calls().unary(Method::Txn);
+        call.answer(self.answer_txn(request).await)
+    }
+
+    async fn compact(&self, request: Request<pb::CompactionRequest>) -> Result<Response<pb::CompactionResponse>, Status> {
+        let call = self.edge.calls().unary(Method::Compact);
+        call.answer(self.answer_compact(request).await)
+    }
+}

@@ -1,0 +1,149 @@
+//! Maintenance: how the member is doing, and checksums. Alarms are never raised yet, and the store needs no defragmenting.
+
+use model::Revision;
+use node::Unavailable;
+use proto::etcdserverpb as pb;
+use proto::etcdserverpb::alarm_request::AlarmAction;
+use tonic::codegen::BoxStream;
+use tonic::{Request, Response, Status};
+
+use crate::calls::Method;
+use crate::error::status;
+use crate::grpc::edge::Edge;
+use crate::version;
+
+/// What etcd says of a store without a quota.
+const NO_QUOTA: i64 = -1;
+
+/// What etcd says of a history that was never compacted.
+const NEVER_COMPACTED: i64 = -1;
+
+/// The service.
+#[derive(Debug)]
+pub(crate) struct Maintenance {
+    edge: Edge,
+}
+
+impl Maintenance {
+    pub(crate) fn new(edge: Edge) -> Self {
+        Self { edge }
+    }
+
+    fn answer_status(&self, request: &Request<pb::StatusRequest>) -> Result<pb::StatusResponse, Status> {
+        self.edge.admit(request.metadata())?;
+        let member = self.edge.handle().status();
+        let errors = match member.leader {
+            Some(_) => Vec::new(),
+            None => vec![Unavailable::NoLeader.to_string()],
+        };
+        Ok(pb::StatusResponse {
+            header: Some(self.edge.header_now()),
+            version: version::SERVER.to_owned(),
+            db_size: signed(member.size),
+            leader: member.leader.map_or(0, model::MemberId::get),
+            raft_index: member.committed.get(),
+            raft_term: member.term.get(),
+            raft_applied_index: member.applied.get(),
+            errors,
+            db_size_in_use: signed(member.size_in_use),
+            is_learner: false,
+            storage_version: version::STORAGE.to_owned(),
+            db_size_quota: NO_QUOTA,
+            downgrade_info: Some(pb::DowngradeInfo::default()),
+        })
+    }
+
+    /// Without a quota and a check against corruption no alarm is ever active: all lists are empty, and none can be ended.
+    fn answer_alarm(&self, request: &Request<pb::AlarmRequest>) -> Result<pb::AlarmResponse, Status> {
+        self.edge.admit(request.metadata())?;
+        let wanted = request.get_ref();
+        let nothing_to_do = match AlarmAction::try_from(wanted.action) {
+            Ok(AlarmAction::Get | AlarmAction::Deactivate) => true,
+            Ok(AlarmAction::Activate) => wanted.alarm == pb::AlarmType::None as i32,
+            Err(_) => false,
+        };
+        if nothing_to_do {
+            Ok(pb::AlarmResponse { header: Some(self.edge.header_now()), alarms: Vec::new() })
+        } else {
+            Err(Status::unimplemented("alarms cannot be activated"))
+        }
+    }
+
+    async fn answer_hash_kv(&self, request: Request<pb::HashKvRequest>) -> Result<pb::HashKvResponse, Status> {
+        self.edge.admit(request.metadata())?;
+        let revision = Revision::new(request.get_ref().revision);
+        let hashed = self.edge.handle().hash_kv(revision).await.map_err(status)?;
+        let compacted = Some(hashed.compact_revision.get()).filter(|revision| *revision > 0);
+        Ok(pb::HashKvResponse {
+            header: Some(self.edge.header_now()),
+            hash: hashed.hash,
+            compact_revision: compacted.unwrap_or(NEVER_COMPACTED),
+            hash_revision: hashed.hash_revision.get(),
+        })
+    }
+
+    async fn answer_hash(&self, request: Request<pb::HashRequest>) -> Result<pb::HashResponse, Status> {
+        self.edge.admit(request.metadata())?;
+        let hashed = self.edge.handle().hash_kv(Revision::ZERO).await.map_err(status)?;
+        Ok(pb::HashResponse { header: Some(self.edge.header_now()), hash: hashed.hash })
+    }
+
+    fn answer_defragment(&self, request: &Request<pb::DefragmentRequest>) -> Result<pb::DefragmentResponse, Status> {
+        self.edge.admit(request.metadata())?;
+        Ok(pb::DefragmentResponse { header: None })
+    }
+}
+
+fn signed(bytes: u64) -> i64 {
+    i64::try_from(bytes).unwrap_or(i64::MAX)
+}
+
+/// A method of this service that is not served.
+fn unserved<T>(method: &str) -> Result<Response<T>, Status> {
+    Err(Status::unimplemented(format!("unknown method {method} for service etcdserverpb.Maintenance")))
+}
+
+#[tonic::async_trait]
+impl pb::maintenance_server::Maintenance for Maintenance {
+    async fn alarm(&self, request: Request<pb::AlarmRequest>) -> Result<Response<pb::AlarmResponse>, Status> {
+        let call = self.edge.calls().unary(Method::Alarm);
+        call.answer(self.answer_alarm(&request))
+    }
+
+    async fn status(&self, request: Request<pb::StatusRequest>) -> Result<Response<pb::StatusResponse>, Status> {
+        let call = self.edge.calls().unary(Method::Status);
+        call.answer(self.answer_status(&request))
+    }
+
+    async fn defragment(
+        &self,
+        request: Request<pb::DefragmentRequest>,
+    ) -> Result<Response<pb::DefragmentResponse>, Status> {
+        let call = self.edge.calls().unary(Method::Defragment);
+        call.answer(self.answer_defragment(&request))
+    }
+
+    async fn hash(&self, request: Request<pb::HashRequest>) -> Result<Response<pb::HashResponse>, Status> {
+        let call = self.edge.calls().unary(Method::Hash);
+        call.answer(self.answer_hash(request).await)
+    }
+
+    async fn hash_kv(&self, request: Request<pb::HashKvRequest>) -> Result<Response<pb::HashKvResponse>, Status> {
+        let call = self.edge.calls().unary(Method::HashKv);
+        call.answer(self.answer_hash_kv(request).await)
+    }
+
+    type SnapshotStream = BoxStream<pb::SnapshotResponse>;
+
+    async fn snapshot(&self, _: Request<pb::SnapshotRequest>) -> Result<Response<Self::SnapshotStream>, Status> {
+        unserved("Snapshot")
+    }
+
+    async fn move_leader(&self, _: Request<pb::MoveLeaderRequest>) -> Result<Response<pb::MoveLeaderResponse>, Status> {
+        unserved("MoveLeader")
+    }
+
+    async fn downgrade(&self, _: Request<pb::DowngradeRequest>) -> Result<Response<pb::DowngradeResponse>, Status> {
+        unserved("Downgrade")
+    }
+}

@@ -1,0 +1,18 @@
+//! The etcd v3 services: each method converts, asks the member, and converts back.
+//!
+//! Served: KV (without RangeStream, which etcd has from 3.7 on), Watch, Lease, the reading half of Cluster and Maintenance,
+//! health and reflection. What is not served answers Unimplemented, which clients take for what it is.
+
+mod cluster;
+mod conversation;
+mod dispatch;
+mod edge;
+mod fragment;
+mod kv;
+mod leader;
+mod lease;
+mod maintenance;
+mod watch;
+
+pub(crate) use dispatch::Services;
+pub(crate) use edge::Edge;

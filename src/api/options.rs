@@ -1,0 +1,35 @@
+//! What the listener is told at its start: bounds and deadlines, each with its reason.
+
+use std::time::Duration;
+
+/// Largest message of a client in bytes: etcd's largest request and its allowance for what surrounds it.
+const MESSAGE_BYTES_MAX: usize = 1_572_864 + 512 * 1024;
+
+/// Bounds and deadlines of the client port.
+#[derive(Clone, Copy, Debug)]
+pub struct Options {
+    /// Largest gRPC message that a client may send, in bytes; also where a fragmented watch response is cut.
+    pub message_bytes_max: usize,
+    /// Most HTTP/2 streams that one connection may have open. etcd's default is "any number": jetcd opens one for each
+    /// watcher.
+    pub max_concurrent_streams: u32,
+    /// Most connections at a time, over all listeners; more are accepted and closed at once. The process's limit of open
+    /// files, less what the store needs, bounds it as well.
+    pub connections_max: usize,
+    /// How long a connection may take to say what it speaks, and an HTTP/1 one to send a request's head or to stay idle.
+    pub head_deadline: Duration,
+    /// How long requests may go on when the server stops.
+    pub drain_deadline: Duration,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            message_bytes_max: MESSAGE_BYTES_MAX,
+            max_concurrent_streams: u32::MAX,
+            connections_max: 65_536,
+            head_deadline: Duration::from_secs(5),
+            drain_deadline: Duration::from_secs(3),
+        }
+    }
+}

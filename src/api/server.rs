@@ -1,0 +1,67 @@
+//! The client port: both faces of one member, on as many listeners as wanted.
+
+use std::sync::Arc;
+
+use node::Handle;
+use tokio::net::TcpListener;
+use tokio::sync::{Semaphore, watch as latest};
+
+use crate::connection::Connections;
+use crate::draining::Draining;
+use crate::face::Face;
+use crate::grpc::{Edge, Services};
+use crate::listener;
+use crate::metrics::Metrics;
+use crate::ops;
+use crate::options::Options;
+use crate::process;
+
+/// Open files that the store, the log and their maintenance need beside the clients' connections (etcd's figure).
+const RESERVED_FILES: usize = 150;
+
+/// Serves clients of one member. Cheap to clone; all clones share the bounds.
+#[derive(Clone, Debug)]
+pub struct Server {
+    connections: Connections,
+    slots: Arc<Semaphore>,
+    drain: latest::Sender<bool>,
+    options: Options,
+}
+
+impl Server {
+    /// Builds everything and starts nothing.
+    #[must_use]
+    pub fn new(handle: Handle, options: Options) -> Self {
+        let (drain, draining) = latest::channel(false);
+        let draining = Draining::new(draining);
+        let metrics = Arc::new(Metrics::new(handle.clone()));
+        let edge = Edge::new(handle.clone(), metrics.calls.clone(), draining.clone(), options.message_bytes_max);
+        let http = ops::router(handle, Arc::clone(&metrics));
+        let face = Face::new(Services::new(edge), http, metrics.traffic.clone(), options.message_bytes_max);
+        Self {
+            connections: Connections::new(face, &options, draining),
+            slots: Arc::new(Semaphore::new(connections_max(&options))),
+            drain,
+            options,
+        }
+    }
+
+    /// Serves `listener` until `stop` holds true or its sender is gone; then takes no more connections, ends streams, lets
+    /// requests end, and returns after the drain deadline at the latest. The first word to stop is for all clones.
+    pub async fn run(self, listener: TcpListener, stop: latest::Receiver<bool>) {
+        let draining = Draining::new(self.drain.subscribe());
+        let serving =
+            listener::serve(listener, self.connections, self.slots, draining, self.options.drain_deadline);
+        let told = async {
+            Draining::new(stop).begun().await;
+            self.drain.send_replace(true);
+        };
+        tokio::join!(serving, told);
+    }
+}
+
+/// Without a bound clients could use up the process's open files, and the log could not open its next segment.
+fn connections_max(options: &Options) -> usize {
+    let for_clients = process::open_files_max().map_or(usize::MAX, |files| files.saturating_sub(RESERVED_FILES).max(1));
+    options.connections_max.min(for_clients).min(Semaphore::MAX_PERMITS)
+}
