@@ -48,8 +48,8 @@ pub struct FjallStorage {
 }
 
 impl FjallStorage {
-    /// Opens the store at `path`, or creates it there: its parent must exist, and the directory itself must be absent, empty or
-    /// a store. Waits for nobody.
+    /// Opens the store at `path`, or creates it there with the directories above: it must be absent, empty or a store. Waits for
+    /// nobody.
     ///
     /// # Errors
     ///

@@ -47,3 +47,6 @@ pub use memory::MemoryStorage;
 pub use outcome::{Applied, Entry, Outcome, Payload, Reply};
 pub use reader::{Reader, Sizes};
 pub use storage::{Change, Entries, STORED_KEY_BYTES_MAX, Storage, View};
+
+#[cfg(test)]
+mod tests;

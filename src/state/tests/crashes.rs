@@ -1,0 +1,182 @@
+//! What is left after a crash, at every place where one can fall.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use bytes::Bytes;
+use model::{Command, Op, Revision};
+
+use super::rig::{Rig, compact, delete, entry, grant, put, put_leased, read, revoke, txn};
+use crate::storage::Change;
+use crate::{Entry, Fault, Machine, MemoryStorage, Options, Payload, Storage, View};
+
+/// Fails every ingestion from the n-th on: before it is written, or after.
+struct Failing {
+    inner: MemoryStorage,
+    left: AtomicUsize,
+    after: bool,
+}
+
+impl Storage for Failing {
+    fn view(&self) -> Arc<dyn View> {
+        self.inner.view()
+    }
+
+    fn ingest(&self, group: &mut dyn Iterator<Item = Change>) -> Result<(), Fault> {
+        let fails = self.left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1)).is_err();
+        if !fails || self.after {
+            self.inner.ingest(group)?;
+        }
+        if fails { Err(Fault::storage("no space left")) } else { Ok(()) }
+    }
+
+    fn disk_bytes(&self) -> u64 {
+        self.inner.disk_bytes()
+    }
+}
+
+/// A log that touches everything.
+fn script() -> Vec<Command> {
+    let mut commands = vec![grant(1), grant(2)];
+    for round in 0..12_i64 {
+        commands.extend([put("a", &round.to_string()), put_leased("b", 1 + round % 2), put(&format!("k{round}"), "")]);
+        commands.push(Command::Txn(txn(vec![Op::Range(read("a", "z")), Op::Put(super::rig::put_request("t", "x"))])));
+        if round % 3 == 2 {
+            commands.extend([delete("k", "l"), compact(round * 4)]);
+        }
+    }
+    commands.push(revoke(1));
+    commands
+}
+
+#[test]
+fn wherever_an_ingestion_fails_the_log_makes_up_for_it() {
+    let script = script();
+    let mut whole = Rig::in_memory();
+    whole.apply(script.clone());
+    for after in [false, true] {
+        for fail_at in 0..30 {
+            let storage = Arc::new(Failing { inner: MemoryStorage::new(), left: AtomicUsize::new(fail_at), after });
+            let mut machine = Machine::open(Arc::clone(&storage) as Arc<dyn Storage>, Options::default()).unwrap();
+            let mut failed = false;
+            for (index, command) in (0..).zip(script.clone()) {
+                machine.apply(vec![entry(index, command)]).unwrap();
+                if index % 4 == 1 {
+                    failed = machine.start_flush().run().is_err();
+                }
+                if index % 7 == 1 && !failed {
+                    failed = machine.take_cleanup().is_some_and(|job| job.run().is_err());
+                }
+                if failed {
+                    break;
+                }
+            }
+            // The process ends here. The next one finds the storage and the log.
+            storage.left.store(usize::MAX, Ordering::Relaxed);
+            let mut rig = Rig::on(storage);
+            rig.replay(&script);
+            assert_eq!(rig.everything(), whole.everything(), "failed at {fail_at}, after: {after}");
+            assert_eq!(rig.reader().leases(), whole.reader().leases());
+            assert!(failed || fail_at > 15);
+        }
+    }
+}
+
+#[test]
+fn a_flush_says_which_entry_it_reached_and_holds_it() {
+    for mut rig in Rig::both() {
+        assert_eq!(rig.machine().start_flush().run().unwrap(), None);
+        rig.put("a", "1");
+        rig.put("a", "2");
+        let job = rig.machine().start_flush();
+        rig.put("a", "3");
+        assert_eq!(job.run().unwrap(), Some(super::rig::log_id(1)));
+        rig.restart();
+        assert_eq!(rig.machine().applied().0, Some(super::rig::log_id(1)));
+        assert_eq!(rig.reader().revision(), Revision::new(3));
+        assert_eq!(rig.reader().get_at(b"a", Revision::new(2)).unwrap().unwrap().value, "1");
+    }
+}
+
+#[test]
+fn the_membership_survives_with_the_entry_that_brought_it() {
+    for mut rig in Rig::both() {
+        assert_eq!(rig.machine().applied(), (None, Bytes::new()));
+        let membership = Bytes::from_static(b"voters");
+        let change = Entry { log_id: super::rig::log_id(0), payload: Payload::Membership(membership.clone()) };
+        rig.machine().apply(vec![change]).unwrap();
+        rig.flush();
+        rig.restart();
+        assert_eq!(rig.machine().applied(), (Some(super::rig::log_id(0)), membership));
+    }
+}
+
+#[test]
+fn a_dropped_flush_is_handed_out_again() {
+    let mut rig = Rig::in_memory();
+    rig.put("a", "1");
+    drop(rig.machine().start_flush());
+    rig.put("b", "1");
+    assert!(rig.machine().take_flush().is_none());
+    let (again, late) = (rig.machine().start_flush(), rig.machine().start_flush());
+    assert_eq!(again.run().unwrap(), Some(super::rig::log_id(0)));
+    assert_eq!(late.run().unwrap(), Some(super::rig::log_id(0)), "running it twice changes nothing");
+    assert_eq!(rig.machine().start_flush().run().unwrap(), Some(super::rig::log_id(1)));
+}
+
+#[test]
+fn memory_is_bounded_by_flushes() {
+    let mut rig = Rig::in_memory();
+    while !rig.machine().is_full() {
+        rig.put("hot", &"x".repeat(100));
+    }
+    let job = rig.machine().take_flush().unwrap();
+    assert!(!rig.machine().is_full() && rig.machine().take_flush().is_none());
+    while !rig.machine().is_full() {
+        rig.ok(grant(rig.reader().leases().len() as i64 + 1));
+    }
+    assert!(rig.machine().take_flush().is_none(), "one at a time");
+    job.run().unwrap();
+    rig.machine().take_flush().unwrap().run().unwrap();
+    assert!(!rig.machine().is_full());
+}
+
+#[test]
+fn cleanup_goes_on_after_a_crash_where_it_stopped() {
+    for mut rig in Rig::both() {
+        for _ in 0..12 {
+            rig.apply((0..1_000).map(|_| put("hot", "x")));
+        }
+        rig.flush();
+        rig.ok(compact(12_000));
+        let job = rig.machine().take_cleanup().unwrap();
+        assert!(job.run().unwrap(), "the first chunk is not all");
+        let cleaned = rig.reader().cleaned_revision();
+        assert!(cleaned > Revision::new(9_000) && cleaned < Revision::new(12_000));
+        drop(job);
+        rig.restart();
+        // The compaction itself has not been replayed yet, but what it removed is gone, and readers are not told otherwise.
+        assert_eq!(rig.reader().compact_revision(), Revision::new(12_000));
+        assert!(rig.reader().get_at(b"hot", Revision::new(11_999)).is_err());
+        assert_eq!(rig.reader().get_at(b"hot", Revision::new(12_000)).unwrap().unwrap().version, 11_999);
+        rig.crash();
+        rig.clean();
+        assert_eq!(rig.reader().cleaned_revision(), Revision::new(12_000));
+    }
+}
+
+#[test]
+fn replaying_past_a_cleanup_decides_as_the_first_time() {
+    let mut rig = Rig::in_memory();
+    rig.put("k", "1"); // 2
+    rig.put("k", "2"); // 3
+    rig.flush();
+    // At this entry revision 2 can be read; once the next one is cleaned up it cannot.
+    let old = Op::Range(read("k", "").at(Revision::new(2)));
+    rig.ok(Command::Txn(txn(vec![old, Op::Put(super::rig::put_request("w", "written"))])));
+    rig.ok(compact(3));
+    rig.clean();
+    let before = rig.everything();
+    rig.crash();
+    assert_eq!(rig.everything(), before, "the transaction is not refused when it is replayed");
+}

@@ -1,0 +1,11 @@
+//! The machine against the rules, against a reference model, and against crashes, on both storages.
+
+mod crashes;
+mod programs;
+mod readers;
+mod reference;
+mod rig;
+mod rules_kv;
+mod rules_lease;
+mod rules_txn;
+mod storages;

@@ -1,0 +1,166 @@
+//! The contract of a storage, held against both; and what is refused at opening.
+
+use std::fs;
+use std::ops::Bound::{Excluded, Included, Unbounded};
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::rig::{Rig, bytes};
+use crate::format;
+use crate::{Fault, FjallStorage, Machine, MemoryStorage, Options, Storage};
+
+fn both(test: impl Fn(&dyn Storage)) {
+    test(&MemoryStorage::new());
+    let directory = tempfile::tempdir().unwrap();
+    test(&FjallStorage::open(directory.path().join("state")).unwrap());
+}
+
+fn ingest(storage: &dyn Storage, group: &[(&str, Option<&str>)]) {
+    storage.ingest(&mut group.iter().map(|(key, value)| (bytes(key), value.map(bytes)))).unwrap();
+}
+
+#[test]
+fn a_group_is_seen_by_views_that_are_opened_after_it_and_by_no_other() {
+    both(|storage| {
+        let empty = storage.view();
+        ingest(storage, &[("a", Some("1")), ("b", Some("2"))]);
+        let first = storage.view();
+        ingest(storage, &[("a", None), ("b", Some("")), ("c", Some("3"))]);
+        let second = storage.view();
+        assert_eq!(empty.get(b"a").unwrap(), None);
+        assert_eq!(first.get(b"a").unwrap(), Some(bytes("1")));
+        assert_eq!(first.get(b"c").unwrap(), None);
+        assert_eq!((second.get(b"a").unwrap(), second.get(b"b").unwrap()), (None, Some(Bytes::new())));
+        let keys = |view: &dyn crate::View| -> Vec<Bytes> {
+            view.range(Unbounded, Unbounded).map(|entry| entry.unwrap().0).collect()
+        };
+        assert_eq!(keys(&*first), ["a", "b"].map(bytes));
+        assert_eq!(keys(&*second), ["b", "c"].map(bytes));
+    });
+}
+
+#[test]
+fn ranges_take_any_bounds() {
+    both(|storage| {
+        ingest(storage, &[("a", Some("")), ("b", Some("")), ("c", Some(""))]);
+        let view = storage.view();
+        let count = |start, end| view.range(start, end).count();
+        assert_eq!(count(Included(&b"a"[..]), Excluded(&b"c"[..])), 2);
+        assert_eq!(count(Excluded(&b"a"[..]), Included(&b"c"[..])), 2);
+        assert_eq!(count(Included(&b"b"[..]), Included(&b"b"[..])), 1);
+        assert_eq!(count(Included(&b"b"[..]), Excluded(&b"b"[..])), 0);
+        assert_eq!(count(Excluded(&b"b"[..]), Excluded(&b"b"[..])), 0);
+        assert_eq!(count(Included(&b"c"[..]), Included(&b"a"[..])), 0);
+        let long = vec![b'b'; 100_000];
+        assert_eq!(count(Included(&long[..]), Unbounded), 1);
+        assert_eq!(count(Unbounded, Included(&long[..])), 2);
+        assert_eq!(view.get(&long).unwrap(), None);
+    });
+}
+
+#[test]
+fn the_longest_key_is_taken() {
+    both(|storage| {
+        let key = Bytes::from(vec![1; crate::STORED_KEY_BYTES_MAX]);
+        storage.ingest(&mut std::iter::once((key.clone(), Some(Bytes::new())))).unwrap();
+        let view = storage.view();
+        assert_eq!(view.get(&key).unwrap(), Some(Bytes::new()));
+        let longer = [&key[..], b"x"].concat();
+        assert_eq!(view.range(Included(&longer), Unbounded).count(), 0);
+        assert_eq!(view.range(Unbounded, Excluded(&longer)).count(), 1);
+    });
+}
+
+#[test]
+fn groups_outlive_the_process_without_being_closed() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("state");
+    for round in 0..10_u8 {
+        let storage = FjallStorage::open(&path).unwrap();
+        assert_eq!(storage.view().range(Unbounded, Unbounded).count(), usize::from(round));
+        storage.ingest(&mut std::iter::once((Bytes::from(vec![round]), Some(bytes("v"))))).unwrap();
+        assert!(storage.disk_bytes() > 0);
+        // What a crash would leave: the directory as it is at this moment, while the store is open.
+        let copy = directory.path().join(format!("copy{round}"));
+        copy_directory(&path, &copy);
+        let left = FjallStorage::open(&copy).unwrap();
+        assert_eq!(left.view().range(Unbounded, Unbounded).count(), usize::from(round) + 1);
+    }
+}
+
+fn copy_directory(from: &std::path::Path, to: &std::path::Path) {
+    fs::create_dir_all(to).unwrap();
+    for file in fs::read_dir(from).unwrap() {
+        let file = file.unwrap();
+        let target = to.join(file.file_name());
+        if file.file_type().unwrap().is_dir() {
+            copy_directory(&file.path(), &target);
+        } else {
+            fs::copy(file.path(), target).unwrap();
+        }
+    }
+}
+
+#[test]
+fn what_is_not_ours_is_refused_and_left_alone() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("state");
+    fs::create_dir(&path).unwrap();
+    fs::write(path.join("notes.txt"), "mine").unwrap();
+    assert!(matches!(FjallStorage::open(&path), Err(Fault::ForeignDirectory { .. })));
+    assert_eq!(fs::read(path.join("notes.txt")).unwrap(), b"mine");
+    fs::remove_file(path.join("notes.txt")).unwrap();
+
+    // What a crash during creation leaves beside it is cleared away.
+    fs::create_dir(directory.path().join("state.new")).unwrap();
+    fs::write(directory.path().join("state.new/lock"), "").unwrap();
+    let storage = FjallStorage::open(&path).unwrap();
+    assert!(matches!(FjallStorage::open(&path), Err(Fault::Locked(_))));
+    drop(storage);
+
+    let other = directory.path().join("other");
+    drop(fjall::Database::builder(&other).open().unwrap().keyspace("theirs", Default::default).unwrap());
+    assert!(matches!(FjallStorage::open(&other), Err(Fault::ForeignDirectory { .. })));
+    let file = directory.path().join("file");
+    fs::write(&file, "").unwrap();
+    assert!(matches!(FjallStorage::open(file.join("below")), Err(Fault::Storage(_))));
+    assert!(FjallStorage::open(directory.path().join("new/parent")).is_ok());
+}
+
+#[test]
+fn a_store_of_another_program_or_format_is_refused() {
+    let open = |storage: MemoryStorage| Machine::open(Arc::new(storage), Options::default()).map(drop);
+    let storage = MemoryStorage::new();
+    ingest(&storage, &[("something", Some("else"))]);
+    assert!(matches!(open(storage), Err(Fault::ForeignData)));
+
+    let marked = |record: &[u8]| {
+        let storage = MemoryStorage::new();
+        let group = [(format::FORMAT_KEY, Some(Bytes::copy_from_slice(record)))];
+        storage.ingest(&mut group.into_iter()).unwrap();
+        storage
+    };
+    assert!(matches!(open(marked(b"quorate\0\0\0\0\x02")), Err(Fault::UnknownFormat { found: 2, known: 1 })));
+    assert!(matches!(open(marked(b"QUORATE")), Err(Fault::ForeignData)));
+    assert!(matches!(open(marked(&format::format_record())), Err(Fault::Damaged(_))));
+}
+
+#[test]
+fn a_flipped_bit_is_a_fault_not_an_answer() {
+    let mut rig = Rig::on_disk();
+    rig.put("k", &"value".repeat(100));
+    rig.flush();
+    let tables = rig.tables();
+    assert!(!tables.is_empty());
+    rig.close();
+    for table in tables {
+        let mut content = fs::read(&table).unwrap();
+        let at = content.windows(5).position(|window| window == b"value").unwrap();
+        content[at] ^= 1;
+        fs::write(&table, content).unwrap();
+    }
+    let storage = FjallStorage::open(rig.path()).unwrap();
+    assert!(storage.view().get(&format::current_key(b"k")).is_err());
+    assert!(storage.view().range(Unbounded, Unbounded).any(|entry| entry.is_err()));
+}
