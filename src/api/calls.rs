@@ -192,7 +192,8 @@ fn add_one(counter: &AtomicU64) {
 
 impl Collector for Calls {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
-        let families: [(&str, &str, fn(&MethodCalls) -> &AtomicU64); 3] = [
+        type Pick = fn(&MethodCalls) -> &AtomicU64;
+        let families: [(&str, &str, Pick); 3] = [
             ("grpc_server_started", "Calls started", |calls| &calls.started),
             ("grpc_server_msg_received", "Messages received from clients", |calls| &calls.received),
             ("grpc_server_msg_sent", "Messages sent to clients", |calls| &calls.sent),

@@ -15,6 +15,7 @@ pub(crate) fn status(error: impl Into<Error>) -> Status {
 pub(crate) fn code(error: &Error) -> Code {
     match error {
         Error::Rejected(rejection) => code_of_rejection(*rejection),
+        Error::Invalid(_) => Code::InvalidArgument,
         Error::Unavailable(unavailable) => code_of_unavailable(*unavailable),
         Error::Fault => Code::Unavailable,
     }

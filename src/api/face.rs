@@ -106,10 +106,7 @@ impl Body for FaceBody {
     type Data = Bytes;
     type Error = Box<dyn std::error::Error + Send + Sync>;
 
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
         match &mut *self {
             Self::Grpc(body) => Pin::new(body).poll_frame(cx).map_err(Into::into),
             Self::Http(body) => Pin::new(body).poll_frame(cx).map_err(Into::into),
@@ -145,7 +142,9 @@ mod tests {
         for content_type in ["application/grpc", "application/grpc+proto", "application/grpc; charset=utf-8"] {
             assert!(is_grpc(&request(Version::HTTP_2, Method::POST, content_type)), "{content_type}");
         }
-        for content_type in ["application/grpc-web", "application/grpc-web+proto", "application/grpc+json", "text/plain"] {
+        for content_type in
+            ["application/grpc-web", "application/grpc-web+proto", "application/grpc+json", "text/plain"]
+        {
             assert!(!is_grpc(&request(Version::HTTP_2, Method::POST, content_type)), "{content_type}");
         }
         assert!(!is_grpc(&request(Version::HTTP_11, Method::POST, "application/grpc")));

@@ -6,22 +6,22 @@
 //!
 //! Leaves to others: meaning (`node` and below); this crate converts and forwards.
 
-mod server;
-mod options;
-mod listener;
+mod calls;
 mod connection;
-mod opening;
+mod convert;
 mod draining;
+mod error;
 mod face;
 mod frame;
-mod traffic;
-mod calls;
 mod grpc;
-mod convert;
-mod error;
-mod ops;
+mod listener;
 mod metrics;
+mod opening;
+mod ops;
+mod options;
 mod process;
+mod server;
+mod traffic;
 mod version;
 
 pub use options::Options;

@@ -71,12 +71,8 @@ mod tests {
     fn a_name_with_brackets_and_blanks_does_not_shift_the_numbers() {
         let stat = "7 (a) b) (c) R 1 1 1 0 -1 4194304 1 0 0 0 250 50 0 0 20 0 3 0 1200 8192 2 18446744073709551615 1";
         let usage = Usage::parse(stat).expect("a line of numbers");
-        let expected = Usage {
-            cpu_seconds: 3.0,
-            virtual_bytes: 8192,
-            resident_bytes: 2 * PAGE_BYTES,
-            started_after_boot: 12.0,
-        };
+        let expected =
+            Usage { cpu_seconds: 3.0, virtual_bytes: 8192, resident_bytes: 2 * PAGE_BYTES, started_after_boot: 12.0 };
         assert_eq!(usage, expected);
     }
 

@@ -50,8 +50,7 @@ impl Server {
     /// requests end, and returns after the drain deadline at the latest. The first word to stop is for all clones.
     pub async fn run(self, listener: TcpListener, stop: latest::Receiver<bool>) {
         let draining = Draining::new(self.drain.subscribe());
-        let serving =
-            listener::serve(listener, self.connections, self.slots, draining, self.options.drain_deadline);
+        let serving = listener::serve(listener, self.connections, self.slots, draining, self.options.drain_deadline);
         let told = async {
             Draining::new(stop).begun().await;
             self.drain.send_replace(true);

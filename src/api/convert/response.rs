@@ -1,7 +1,9 @@
 //! From the model to the wire. Headers are the caller's; those inside a transaction's answer hold the revision and nothing
 //! else, as etcd's do.
 
-use model::{DeleteResponse, Event, EventKind, KeyValue, OpResponse, PutResponse, RangeResponse, Revision, TxnResponse};
+use model::{
+    DeleteResponse, Event, EventKind, KeyValue, OpResponse, PutResponse, RangeResponse, Revision, TxnResponse,
+};
 use proto::mvccpb::event::EventType;
 use proto::{etcdserverpb as pb, mvccpb};
 

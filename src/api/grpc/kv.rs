@@ -89,7 +89,10 @@ impl pb::kv_server::Kv for Kv {
         call.answer(self.answer_txn(request).await)
     }
 
-    async fn compact(&self, request: Request<pb::CompactionRequest>) -> Result<Response<pb::CompactionResponse>, Status> {
+    async fn compact(
+        &self,
+        request: Request<pb::CompactionRequest>,
+    ) -> Result<Response<pb::CompactionResponse>, Status> {
         let call = self.edge.calls().unary(Method::Compact);
         call.answer(self.answer_compact(request).await)
     }

@@ -43,7 +43,10 @@ impl Watch {
 impl pb::watch_server::Watch for Watch {
     type WatchStream = BoxStream<'static, Result<pb::WatchResponse, Status>>;
 
-    async fn watch(&self, request: Request<Streaming<pb::WatchRequest>>) -> Result<Response<Self::WatchStream>, Status> {
+    async fn watch(
+        &self,
+        request: Request<Streaming<pb::WatchRequest>>,
+    ) -> Result<Response<Self::WatchStream>, Status> {
         let (call, leader) = self.edge.begin_stream(Method::Watch, request.metadata())?;
         let session = Session {
             edge: self.edge.clone(),
@@ -184,8 +187,7 @@ impl Session {
             let previous = event.previous.as_ref().filter(|_| events.prev_kv());
             convert::event(event, previous)
         });
-        let response =
-            pb::WatchResponse { events: wire.collect(), ..self.about(events.id(), events.revision()) };
+        let response = pb::WatchResponse { events: wire.collect(), ..self.about(events.id(), events.revision()) };
         if !self.fragmented.contains(&events.id()) {
             return response;
         }

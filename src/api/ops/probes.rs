@@ -24,8 +24,7 @@ enum Check {
 }
 
 const LIVE: [Check; 1] = [Check::SerializableRead];
-const READY: [Check; 4] =
-    [Check::DataCorruption, Check::SerializableRead, Check::LinearizableRead, Check::NonLearner];
+const READY: [Check; 4] = [Check::DataCorruption, Check::SerializableRead, Check::LinearizableRead, Check::NonLearner];
 
 impl Check {
     const fn name(self) -> &'static str {
