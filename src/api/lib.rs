@@ -6,23 +6,30 @@
 //!
 //! Leaves to others: meaning (`node` and below); this crate converts and forwards.
 
-mod calls;
+mod options;
+mod server;
+
 mod connection;
-mod convert;
 mod draining;
-mod error;
+mod listener;
+mod opening;
+
 mod face;
 mod frame;
-mod grpc;
-mod listener;
-mod metrics;
-mod opening;
-mod ops;
-mod options;
-mod process;
-mod server;
 mod traffic;
+
+mod calls;
+mod grpc;
+
+mod convert;
+mod error;
 mod version;
+
+mod rest;
+
+mod metrics;
+mod ops;
+mod process;
 
 pub use options::Options;
 pub use server::Server;

@@ -15,6 +15,7 @@ use crate::metrics::Metrics;
 use crate::ops;
 use crate::options::Options;
 use crate::process;
+use crate::rest;
 
 /// Open files that the store, the log and their maintenance need beside the clients' connections (etcd's figure).
 const RESERVED_FILES: usize = 150;
@@ -36,7 +37,7 @@ impl Server {
         let draining = Draining::new(draining);
         let metrics = Arc::new(Metrics::new(handle.clone()));
         let edge = Edge::new(handle.clone(), metrics.calls.clone(), draining.clone(), options.message_bytes_max);
-        let http = ops::router(handle, Arc::clone(&metrics));
+        let http = ops::router(handle.clone(), Arc::clone(&metrics)).merge(rest::router(handle, draining.clone()));
         let face = Face::new(Services::new(edge), http, metrics.traffic.clone(), options.message_bytes_max);
         Self {
             connections: Connections::new(face, &options, draining),

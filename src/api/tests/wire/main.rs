@@ -1,0 +1,8 @@
+//! The client port of a real member, over real sockets: what clients see, byte for byte where it matters.
+
+mod kv;
+mod lease;
+mod others;
+mod port;
+mod support;
+mod watch;
