@@ -28,6 +28,7 @@ mod maintenance;
 mod snapshot;
 mod watermark;
 
+mod completions;
 mod format;
 mod identity;
 mod log_reader;

@@ -14,6 +14,7 @@ use parking_lot::Mutex;
 use crate::Error;
 use crate::fault::FaultReport;
 use crate::format::decode_payload;
+use crate::log_store::from_wal;
 use crate::tail::Tail;
 use crate::types::{Entry, RaftLogId, TypeConfig, Vote, log_id};
 
@@ -36,6 +37,13 @@ pub(crate) struct LogView {
     pub(crate) state: Mutex<wal::State>,
     pub(crate) disk: wal::Reader,
     pub(crate) fault: FaultReport,
+}
+
+impl LogView {
+    /// Whether that very entry was written. Between two groups of the writer, what was written is also synced.
+    pub(crate) fn is_on_disk(&self, id: RaftLogId) -> bool {
+        self.disk.log_id(id.index).map(from_wal) == Some(id)
+    }
 }
 
 impl LogReader {

@@ -15,13 +15,13 @@
 
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use model::LogIndex;
 use openraft::storage::{IOFlushed, LogState, RaftLogStorage};
 use parking_lot::Mutex;
 use tokio::sync::{oneshot, watch};
 
+use crate::completions::Completions;
 use crate::fault::FaultReport;
 use crate::format::{encode_payload, encode_stored_membership};
 use crate::identity::Identity;
@@ -29,37 +29,14 @@ use crate::log_reader::{LogReader, LogView};
 use crate::maintenance::Flushed;
 use crate::tail::{Tail, next};
 use crate::types::{Entry, RaftLogId, TypeConfig, Vote, log_id, model_log_id};
-use crate::watermark::Watermark;
 use crate::{Error, LogPlace};
 
 /// The log store.
 pub(crate) struct LogStore {
     view: Arc<LogView>,
     writer: Arc<wal::Writer>,
-    submitted: Submitted,
+    completions: Completions,
     flushed: watch::Receiver<Flushed>,
-}
-
-/// Appends by number: how many were handed to the writer, and how many of these are durable.
-///
-/// Not by index: an index that was truncated and written anew is durable twice, and only the second time counts.
-#[derive(Clone, Debug)]
-pub(crate) struct Submitted {
-    count: Arc<AtomicU64>,
-    durable: Arc<Watermark>,
-}
-
-impl Submitted {
-    fn new() -> Self {
-        Self { count: Arc::new(AtomicU64::new(0)), durable: Arc::new(Watermark::new(0)) }
-    }
-
-    /// Returns when all that was handed to the writer before the call is on disk.
-    pub(crate) async fn durable(&self) {
-        if let Some(last) = self.count.load(Ordering::Acquire).checked_sub(1) {
-            self.durable.reached(last).await;
-        }
-    }
 }
 
 impl LogStore {
@@ -88,7 +65,7 @@ impl LogStore {
         };
         let writer = Arc::new(wal::Writer::spawn(log, on_fault).map_err(Error::Thread)?);
         let thread = LogThread { writer: writer.clone() };
-        Ok((Self { view, writer, submitted: Submitted::new(), flushed }, thread))
+        Ok((Self { view, writer, completions: Completions::new(), flushed }, thread))
     }
 
     /// Whether nothing was ever appended or voted: the first start of a member.
@@ -121,8 +98,8 @@ impl LogStore {
         }
     }
 
-    pub(crate) fn submitted(&self) -> Submitted {
-        self.submitted.clone()
+    pub(crate) fn completions(&self) -> Completions {
+        self.completions.clone()
     }
 
     /// Changes what is remembered beside the entries, and returns it as it is now.
@@ -187,22 +164,25 @@ impl RaftLogStorage<TypeConfig> for LogStore {
     {
         let entries = entries.into_iter();
         let mut records = Vec::with_capacity(entries.size_hint().0);
-        {
+        let last = {
             let mut tail = self.view.tail.lock();
             for entry in entries {
                 let RaftLogId { leader_id, index } = entry.log_id;
                 records.push(wal::Entry { term: leader_id.term, index, payload: encode_payload(&entry.payload) });
                 tail.push(entry);
             }
-            tail.evict(|id| self.view.disk.log_id(id.index).map(from_wal) == Some(id));
-        }
-        let number = self.submitted.count.fetch_add(1, Ordering::AcqRel);
-        let durable = self.submitted.durable.clone();
-        let done = move |result: Result<(), Arc<wal::Error>>| {
-            if result.is_ok() {
-                durable.advance(number + 1);
-            }
-            flushed.io_completed(result.map_err(io::Error::other));
+            tail.evict(|id| self.view.is_on_disk(id));
+            tail.last()
+        };
+        let Some(last) = last.filter(|_| !records.is_empty()) else {
+            flushed.io_completed(Ok(()));
+            return Ok(());
+        };
+        let (view, completions) = (self.view.clone(), self.completions.clone());
+        let number = completions.begin(last, flushed);
+        let done = move |result: Result<(), Arc<wal::Error>>| match result {
+            Ok(()) => completions.succeed(number, |id| view.is_on_disk(id)),
+            Err(error) => completions.fail(&error),
         };
         self.writer.append(records, Box::new(done));
         Ok(())
@@ -250,7 +230,7 @@ impl LogThread {
     }
 }
 
-fn from_wal(id: wal::LogId) -> RaftLogId {
+pub(crate) fn from_wal(id: wal::LogId) -> RaftLogId {
     log_id(id.term, id.index)
 }
 

@@ -10,8 +10,8 @@ use state::{CleanupJob, FlushJob};
 use tokio::sync::{mpsc, watch};
 
 use crate::Error;
+use crate::completions::Completions;
 use crate::fault::FaultReport;
-use crate::log_store::Submitted;
 use crate::snapshot::Durable;
 
 /// Jobs of each kind that may wait for the one under way.
@@ -47,13 +47,17 @@ pub(crate) struct MaintenanceTask {
     flushes: mpsc::Receiver<Flush>,
     cleanups: mpsc::Receiver<CleanupJob>,
     flushed: watch::Sender<Flushed>,
-    log: Submitted,
+    log: Completions,
     fault: FaultReport,
 }
 
 impl Maintenance {
     /// Both sides. `flushed` begins with what the state held when it was opened.
-    pub(crate) fn new(flushed: watch::Sender<Flushed>, log: Submitted, fault: FaultReport) -> (Self, MaintenanceTask) {
+    pub(crate) fn new(
+        flushed: watch::Sender<Flushed>,
+        log: Completions,
+        fault: FaultReport,
+    ) -> (Self, MaintenanceTask) {
         let (flushes, flush_inbox) = mpsc::channel(JOBS_MAX);
         let (cleanups, cleanup_inbox) = mpsc::channel(JOBS_MAX);
         let watch = flushed.subscribe();
@@ -124,7 +128,7 @@ impl MaintenanceTask {
     }
 
     async fn flush(&self, Flush { job, durable }: Flush) -> Result<(), Error> {
-        self.log.durable().await;
+        self.log.settled().await;
         blocking(move || job.run()).await?;
         self.flushed.send_modify(|flushed| {
             flushed.count += 1;

@@ -7,7 +7,6 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use openraft::async_runtime::watch::WatchReceiver;
 use openraft::errors::{InitializeError, RaftError};
 use state::Machine;
 use tokio::sync::{mpsc, watch};
@@ -38,6 +37,14 @@ pub struct LogPlace {
     pub dir: PathBuf,
     /// How it is kept.
     pub options: wal::Options,
+}
+
+impl LogPlace {
+    /// A directory of this machine, kept as usual.
+    #[must_use]
+    pub fn on_disk(dir: impl Into<PathBuf>) -> Self {
+        Self { fs: Arc::new(wal::RealFs), dir: dir.into(), options: wal::Options::default() }
+    }
 }
 
 impl LogPlace {
@@ -73,7 +80,7 @@ pub async fn start(
     log.check(applied)?;
 
     let watermark = Arc::new(Watermark::new(next(applied)));
-    let (maintenance, maintenance_task) = Maintenance::new(flushed_sender, log.submitted(), fault.clone());
+    let (maintenance, maintenance_task) = Maintenance::new(flushed_sender, log.completions(), fault.clone());
     let bounds = FlushBounds { entries: config.snapshot_count, bytes: config.snapshot_bytes };
     let machine = StateMachine::new(machine, sink, bounds, maintenance, watermark.clone(), fault.clone())?;
     let blank_term = machine.blank_term();
@@ -133,12 +140,9 @@ async fn begin(raft: &Raft, config: &Config, is_new: bool) -> Result<(), Error> 
             Err(error) => Err(Error::Stopped(error.to_string())),
         };
     }
-    let is_sole_voter = {
-        let metrics = raft.server_metrics();
-        let metrics = metrics.borrow_watched();
-        let mut voters = metrics.membership_config.voter_ids();
-        voters.next() == Some(config.member.get()) && voters.next().is_none()
-    };
+    // Asked of the core, since its metrics say nothing before it ran once.
+    let voters = raft.with_raft_state(|state| state.membership_state.effective().voter_ids().collect::<Vec<_>>()).await;
+    let is_sole_voter = voters.map_err(|fatal| Error::Stopped(fatal.to_string()))? == [config.member.get()];
     if is_sole_voter {
         raft.trigger().elect(false).await.map_err(|fatal| Error::Stopped(fatal.to_string()))?;
     }
