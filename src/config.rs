@@ -149,8 +149,7 @@ pub(crate) struct ServerFlags {
 pub(crate) struct Settings {
     pub(crate) node: node::Config,
     pub(crate) listen: Vec<SocketAddr>,
-    pub(crate) max_concurrent_streams: u32,
-    pub(crate) message_bytes_max: usize,
+    pub(crate) api: api::Options,
     pub(crate) log_level: String,
     pub(crate) log_format: LogFormat,
 }
@@ -198,8 +197,11 @@ impl ServerFlags {
                     .max(Duration::from_millis(100)),
             },
             listen,
-            max_concurrent_streams: self.max_concurrent_streams,
-            message_bytes_max: self.max_request_bytes + REQUEST_OVERHEAD_BYTES,
+            api: api::Options {
+                message_bytes_max: self.max_request_bytes + REQUEST_OVERHEAD_BYTES,
+                max_concurrent_streams: self.max_concurrent_streams,
+                ..api::Options::default()
+            },
             log_level: self.log_level.clone(),
             log_format: self.log_format,
         })

@@ -6,6 +6,8 @@ mod config;
 mod runtime;
 mod telemetry;
 
+use std::io::Write;
+use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::Result;
@@ -44,4 +46,12 @@ fn serve(settings: &Settings, mut warnings: Vec<String>) -> Result<()> {
         tracing::warn!("{warning}");
     }
     runtime::serve(settings)
+}
+
+/// Prints a log as far as it is sound. The place of the first damage is the error.
+fn dump(dir: &Path) -> Result<()> {
+    let mut out = std::io::BufWriter::new(std::io::stdout().lock());
+    let dumped = wal::dump(&wal::RealFs, dir, &mut out);
+    out.flush()?;
+    Ok(dumped?)
 }

@@ -1,1 +1,35 @@
-//! One running member.
+//! One running member: what the state, the watchers and consensus become when clocks and tasks are added.
+//!
+//! Owns the tasks of a member (lease keeper, recipe waiters, compactor, watch hub) and the [`Handle`] through which the API
+//! speaks to all of it. Every clock of the project is here or above; what is decided with a clock becomes a proposal and
+//! is decided again, without one, when it is applied.
+//!
+//! Leaves to others: agreement (`consensus`), meaning of commands (`state`, `recipes`), wire and HTTP (`api`).
+
+mod config;
+mod error;
+mod ids;
+mod inbox;
+mod history;
+mod handle;
+mod leases;
+mod proposer;
+mod keeper;
+mod claims;
+mod waiters;
+mod compactor;
+mod sink;
+mod start;
+
+pub use claims::{
+    Claim, ClaimOutcome, ClaimRequest, ClaimStream, OnTimeout, QueuePolicy, ReleaseOutcome, Session, SessionRequest,
+};
+pub use config::{AutoCompaction, Config};
+pub use error::{Error, Unavailable};
+pub use handle::{Handle, Header, Status};
+pub use ids::{cluster_id, member_id};
+pub use leases::LeaseLife;
+pub use start::{Failure, Node};
+pub use state::{LeaseInfo, Outcome};
+pub use waiters::ClaimState;
+pub use watch::{Filters, Refusal, Selection, WatchEvents, WatchMessage, WatchRequest, WatchStream};

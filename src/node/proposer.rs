@@ -1,0 +1,69 @@
+//! Proposals: from a command to a committed, applied answer, with admission and a deadline.
+
+use std::time::Duration;
+
+use consensus::ProposeError;
+use model::{Command, Identity, Proposal, Rejection, Revision};
+use state::Outcome;
+use tokio::time::Instant;
+
+use crate::error::{Error, Unavailable};
+use crate::ids::{IdSource, wall_clock_ms};
+
+/// What every proposer of this member needs.
+pub(crate) struct Proposer {
+    consensus: consensus::Handle,
+    ids: IdSource,
+    request_bytes_max: usize,
+    request_timeout: Duration,
+}
+
+impl Proposer {
+    pub(crate) fn new(
+        consensus: consensus::Handle,
+        ids: IdSource,
+        request_bytes_max: usize,
+        request_timeout: Duration,
+    ) -> Self {
+        Self { consensus, ids, request_bytes_max, request_timeout }
+    }
+
+    pub(crate) fn ids(&self) -> &IdSource {
+        &self.ids
+    }
+
+    /// Proposes a command of this member's own, with the rights of root.
+    pub(crate) async fn propose_internal(&self, command: Command) -> Result<(Revision, Outcome), Error> {
+        self.propose(Identity::default(), command).await
+    }
+
+    /// Proposes `command` and waits until it is applied here: the revision of the answer's header, and the outcome.
+    ///
+    /// # Errors
+    ///
+    /// A rejection means that nothing happened. [`Unavailable::outcome_unknown`] says whether it may have.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future does not take the proposal back: it may still be committed.
+    pub(crate) async fn propose(&self, identity: Identity, command: Command) -> Result<(Revision, Outcome), Error> {
+        let proposal = Proposal { id: self.ids.proposal(), proposed_at_ms: wall_clock_ms(), identity, command };
+        let payload = proposal.encode();
+        if payload.len() > self.request_bytes_max {
+            return Err(Rejection::RequestTooLarge.into());
+        }
+        let deadline = Instant::now() + self.request_timeout;
+        let committed = self.consensus.propose(payload, deadline).await.map_err(unavailable)?;
+        Ok((committed.reply.revision, committed.reply.result?))
+    }
+}
+
+fn unavailable(error: ProposeError) -> Unavailable {
+    match error {
+        ProposeError::NoLeader | ProposeError::NotLeader(_) => Unavailable::NoLeader,
+        ProposeError::TooManyRequests | ProposeError::NotProposed => Unavailable::TooManyRequests,
+        ProposeError::LeaderChanged => Unavailable::LeaderChanged,
+        ProposeError::Timeout => Unavailable::Timeout,
+        ProposeError::Stopped | ProposeError::Interrupted => Unavailable::Stopped,
+    }
+}

@@ -1,0 +1,35 @@
+//! Where applied batches go: the watch hub, the recipe waiters, the lease keeper. Never waits, so neither does the apply worker.
+
+use std::sync::Arc;
+
+use consensus::ApplySink;
+use model::AppliedBatch;
+use watch::HubHandle;
+
+use crate::inbox::FactSender;
+
+/// Fans batches out to the tasks of this member.
+#[derive(Debug)]
+pub(crate) struct Fan {
+    hub: HubHandle,
+    waiters: FactSender,
+    keeper: FactSender,
+}
+
+impl Fan {
+    pub(crate) fn new(hub: HubHandle, waiters: FactSender, keeper: FactSender) -> Self {
+        Self { hub, waiters, keeper }
+    }
+}
+
+impl ApplySink for Fan {
+    fn applied(&mut self, batch: Arc<AppliedBatch>) {
+        if !batch.leases.is_empty() {
+            self.keeper.send(&batch);
+        }
+        if !batch.changes.is_empty() {
+            self.waiters.send(&batch);
+        }
+        self.hub.publish(batch);
+    }
+}

@@ -1,0 +1,92 @@
+//! One member's life: bind, start, serve, and stop in the reverse order.
+
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use node::Node;
+use tokio::net::{TcpListener, TcpSocket};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch as latest;
+
+use crate::banner::banner;
+use crate::config::Settings;
+
+/// Connections that the kernel holds until they are accepted.
+const BACKLOG: u32 = 1024;
+
+/// What stopping may take in all, so that who sends SIGTERM need not send SIGKILL after five seconds.
+const STOP_MAX: Duration = Duration::from_millis(4500);
+
+/// Runs a member until it is told to stop, or cannot go on.
+///
+/// # Errors
+///
+/// What keeps it from starting, or made it stop.
+pub(crate) fn serve(settings: &Settings) -> Result<()> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(workers())
+        .thread_name("quorate")
+        .enable_all()
+        .build()
+        .context("cannot start the runtime")?;
+    let result = runtime.block_on(run(settings));
+    runtime.shutdown_timeout(Duration::from_millis(100));
+    result
+}
+
+/// Half the cores: the rest is for the log's thread, flushes, and the kernel's share of the network. Measured in
+/// `bench/README.md`: fewer, fuller workers win.
+fn workers() -> usize {
+    std::thread::available_parallelism().map_or(1, |cores| (cores.get() / 2).max(1))
+}
+
+async fn run(settings: &Settings) -> Result<()> {
+    let listeners = bind(settings)?;
+    let addresses = listeners.iter().map(TcpListener::local_addr).collect::<std::io::Result<Vec<_>>>()?;
+    let (stop, stopping) = latest::channel(false);
+    let mut node = Node::start(settings.node.clone()).await?;
+    let server = api::Server::new(node.handle(), settings.api);
+    let mut serving = tokio::task::JoinSet::new();
+    for listener in listeners {
+        serving.spawn(server.clone().run(listener, stopping.clone()));
+    }
+    print!("{}", banner(&addresses, settings));
+    tracing::info!("ready to serve client requests");
+    let ended = tokio::select! {
+        name = told_to_stop() => {
+            tracing::info!(signal = name?, "stopping");
+            Ok(())
+        }
+        fault = node.failed() => Err(fault),
+    };
+    let _ = stop.send(true);
+    let drained = tokio::time::timeout(STOP_MAX, async {
+        while serving.join_next().await.is_some() {}
+        node.stop().await
+    });
+    match drained.await {
+        Ok(stopped) => ended.map_err(anyhow::Error::from).and(stopped.map_err(anyhow::Error::from)),
+        Err(_) => ended.map_err(anyhow::Error::from).context("could not stop cleanly in time"),
+    }
+}
+
+/// The listeners are up before the store: a port in use is said before anything is touched.
+fn bind(settings: &Settings) -> Result<Vec<TcpListener>> {
+    let mut listeners = Vec::new();
+    for address in &settings.listen {
+        let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+        socket.set_reuseaddr(true)?;
+        socket.bind(*address).with_context(|| format!("cannot listen on {address}"))?;
+        listeners.push(socket.listen(BACKLOG).with_context(|| format!("cannot listen on {address}"))?);
+    }
+    Ok(listeners)
+}
+
+async fn told_to_stop() -> Result<&'static str> {
+    let mut terminate = signal(SignalKind::terminate()).context("cannot wait for SIGTERM")?;
+    let mut interrupt = signal(SignalKind::interrupt()).context("cannot wait for SIGINT")?;
+    tokio::select! {
+        _ = terminate.recv() => Ok("SIGTERM"),
+        _ = interrupt.recv() => Ok("SIGINT"),
+    }
+}
