@@ -95,7 +95,8 @@ mod tests {
     fn anything_else_is_refused() {
         let huge = format!("{}h", u64::MAX);
         let long = "1".repeat(1000) + "s";
-        for text in ["", "s", "10", "10 s", " 10s", "10s ", "-1s", "+1s", "1.5s", "1m30s", "10S", "1d", "٣s", &huge, &long]
+        for text in
+            ["", "s", "10", "10 s", " 10s", "10s ", "-1s", "+1s", "1.5s", "1m30s", "10S", "1d", "٣s", &huge, &long]
         {
             assert_eq!(Span::parse(text), Err(Malformed), "{text:?}");
         }

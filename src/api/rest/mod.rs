@@ -1,0 +1,122 @@
+//! The recipes' REST API: sessions, locks, keys and watches over plain HTTP, for clients that have nothing else.
+//!
+//! Resources and not verbs; JSON documents; problems of RFC 9457 with names that never change; streams as server-sent events. Every
+//! answer names its revision. What a client sends is checked before anything is proposed, bounded in size and in time, and
+//! refused if it says something that nobody would act on. One source makes routes and their description (`openapi.rs`).
+//!
+//! Leaves to others: what a command means (`recipes`, `state`), waiting and giving up (`node`), connections (`crate::connection`).
+
+mod openapi;
+mod site;
+
+mod changes;
+mod claim;
+mod claim_events;
+mod claim_request;
+mod claims;
+mod follower;
+mod holder;
+mod kv;
+mod kv_list;
+mod kv_write;
+mod locks;
+mod session_list;
+mod sessions;
+mod snapshot;
+mod watch;
+
+mod problem;
+mod problem_kind;
+mod problem_of_error;
+mod problem_pages;
+
+mod envelope;
+mod frames;
+mod reply;
+
+mod body;
+mod conditions;
+mod cursor;
+mod duration;
+mod names;
+mod page;
+mod path;
+mod query;
+mod range;
+mod value;
+
+use axum::Router;
+use axum::middleware::from_fn_with_state;
+use axum::routing::get;
+use node::Handle;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use crate::draining::Draining;
+use cursor::Epoch;
+use envelope::RequestIds;
+use problem::{Kind, Problem};
+
+/// What the routes share. Cheap to clone.
+#[derive(Clone, Debug)]
+pub(crate) struct Rest {
+    handle: Handle,
+    draining: Draining,
+    request_ids: RequestIds,
+}
+
+impl Rest {
+    fn epoch(&self) -> Epoch {
+        Epoch::of(self.handle.header().cluster_id)
+    }
+
+    /// Waits for `answer`, but not beyond the word to stop. Dropping the answer gives up what it stands for.
+    async fn unless_stopping<T>(&self, answer: impl Future<Output = T>) -> Result<T, Problem> {
+        let mut draining = self.draining.clone();
+        tokio::select! {
+            answer = answer => Ok(answer),
+            () = draining.begun() => Err(Problem::new(Kind::NotReady, "the member is stopping; what was begun was given up")),
+        }
+    }
+}
+
+/// All routes of this API, its description and its pages. Unknown paths below `/v1` are answered here.
+pub(crate) fn router(handle: Handle, draining: Draining) -> Router {
+    let rest = Rest { handle, draining, request_ids: RequestIds::new() };
+    let (routes, document) = described().split_for_parts();
+    routes
+        .merge(site::routes(document))
+        .method_not_allowed_fallback(envelope::method_not_allowed)
+        .layer(from_fn_with_state(rest.clone(), envelope::seal))
+        .with_state(rest)
+}
+
+/// The routes together with their description.
+fn described() -> OpenApiRouter<Rest> {
+    let v1 = of_namespace()
+        .merge(of_store())
+        .nest("/ns/{ns}", of_namespace())
+        .route("/kv/", get(kv::show).put(kv_write::put).delete(kv_write::delete))
+        .fallback(envelope::not_found);
+    let api = OpenApiRouter::with_openapi(openapi::head()).nest("/v1", v1);
+    openapi::finish(api.routes(routes!(problem_pages::list)).routes(routes!(problem_pages::show)))
+}
+
+/// What exists once in every namespace.
+fn of_namespace() -> OpenApiRouter<Rest> {
+    OpenApiRouter::default()
+        .routes(routes!(sessions::open, session_list::list))
+        .routes(routes!(sessions::open_as, sessions::show, sessions::close))
+        .routes(routes!(sessions::keep_alive))
+        .routes(routes!(locks::show))
+        .routes(routes!(locks::check_token))
+        .routes(routes!(claims::claim, claims::show, claims::release))
+}
+
+/// What exists once in the store.
+fn of_store() -> OpenApiRouter<Rest> {
+    OpenApiRouter::default()
+        .routes(routes!(kv_list::list))
+        .routes(routes!(kv::show, kv_write::put, kv_write::delete))
+        .routes(routes!(watch::watch))
+}

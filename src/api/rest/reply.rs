@@ -1,0 +1,30 @@
+//! Answers that are documents, with the revision that they show.
+
+use axum::Json;
+use axum::http::header::{CACHE_CONTROL, VARY};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use axum::response::{IntoResponse, Response};
+use model::Revision;
+use serde::Serialize;
+
+use super::envelope::REVISION;
+
+/// A document as of `revision`, with `headers` beside the usual ones. All of them are ours or were checked, so none can be
+/// anything else than a header; one that is would be left out.
+pub(crate) fn reply<const N: usize>(
+    status: StatusCode,
+    revision: Revision,
+    headers: [(HeaderName, String); N],
+    document: &impl Serialize,
+) -> Response {
+    let mut map = HeaderMap::new();
+    for (name, value) in headers {
+        if let Ok(value) = HeaderValue::try_from(value) {
+            map.insert(name, value);
+        }
+    }
+    map.insert(REVISION, revision.get().into());
+    map.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    map.insert(VARY, HeaderValue::from_static("accept"));
+    (status, map, Json(document)).into_response()
+}
