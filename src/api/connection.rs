@@ -4,9 +4,12 @@
 //! the known floods of HTTP/2 end it (bounds below), and that it says goodbye when the server drains: requests under way are
 //! answered, new ones refused (GOAWAY).
 
+use std::future::poll_fn;
 use std::pin::pin;
+use std::task::Poll;
 use std::time::Duration;
 
+use futures::FutureExt;
 use hyper::rt::Executor;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
@@ -16,6 +19,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::draining::Draining;
 use crate::face::Face;
+use crate::gather::gather;
 use crate::opening;
 use crate::options::Options;
 
@@ -106,13 +110,22 @@ impl Connections {
         mut self,
         opened: opening::Opened<impl AsyncRead + AsyncWrite + Unpin + Send + 'static>,
     ) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
-        let mut connection = pin!(self.builder.serve_connection(TokioIo::new(opened), self.face));
-        tokio::select! {
-            biased;
-            served = connection.as_mut() => return served,
-            () = self.draining.begun() => connection.as_mut().graceful_shutdown(),
-        }
-        connection.await
+        let (stream, release) = gather(opened);
+        let mut connection = pin!(self.builder.serve_connection(TokioIo::new(stream), self.face));
+        let mut draining = pin!(self.draining.begun().fuse());
+        poll_fn(|cx| {
+            let mut served = connection.as_mut().poll(cx);
+            if served.is_pending() && draining.as_mut().poll(cx).is_ready() {
+                connection.as_mut().graceful_shutdown();
+                served = connection.as_mut().poll(cx);
+            }
+            // The end of the turn: what was written leaves. While it cannot, the task is woken when it can.
+            match release.poll(cx) {
+                Poll::Ready(Err(error)) => Poll::Ready(Err(error.into())),
+                Poll::Ready(Ok(())) | Poll::Pending => served,
+            }
+        })
+        .await
     }
 
     /// Returns when no request of any connection is under way.

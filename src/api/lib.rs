@@ -11,6 +11,7 @@ mod server;
 
 mod connection;
 mod draining;
+mod gather;
 mod listener;
 mod opening;
 
