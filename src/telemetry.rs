@@ -7,13 +7,16 @@ use tracing_subscriber::EnvFilter;
 
 use crate::config::LogFormat;
 
-/// Starts logging. `level` is a level or a filter such as `info,watch=debug`.
+/// Libraries that say at `info` what only their own developers want to know.
+const QUIET: &str = "openraft=warn,fjall=warn,lsm_tree=warn";
+
+/// Starts logging. `level` is a level or a filter such as `info,watch=debug`; a filter may raise what is quiet otherwise.
 ///
 /// # Errors
 ///
 /// When `level` is neither.
 pub(crate) fn start(level: &str, format: LogFormat) -> Result<()> {
-    let filter = EnvFilter::try_new(level).with_context(|| format!("--log-level {level:?}"))?;
+    let filter = EnvFilter::try_new(format!("{QUIET},{level}")).with_context(|| format!("--log-level {level:?}"))?;
     let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     match format {
         LogFormat::Json => lines.json().flatten_event(true).init(),

@@ -47,14 +47,6 @@ impl LogPlace {
     }
 }
 
-impl LogPlace {
-    /// A log in `dir` of the machine's own file system.
-    #[must_use]
-    pub fn on_disk(dir: PathBuf) -> Self {
-        Self { fs: Arc::new(wal::RealFs), dir, options: wal::Options::default() }
-    }
-}
-
 /// Starts the consensus of this member on the runtime of the caller, and returns when everything committed before is applied again.
 ///
 /// The first start makes the log and creates the cluster that `config` describes; every later one checks that the log is this

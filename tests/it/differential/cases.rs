@@ -110,19 +110,14 @@ fn ranges() -> Vec<Case> {
 
 fn sorts() -> Vec<Case> {
     let all = || range("\0", "\0");
-    let mut cases = vec![
-        ("range: unknown sort order", Step::Range(RangeRequest { sort_order: 9, ..all() })),
-        ("range: unknown sort target", Step::Range(RangeRequest { sort_target: 9, ..all() })),
-        (
-            "range: keys by value",
-            Step::Range(RangeRequest {
-                keys_only: true,
-                sort_order: SortOrder::Descend.into(),
-                sort_target: SortTarget::Value.into(),
-                ..all()
-            }),
-        ),
-    ];
+    // An unknown order or target is not asked for: etcd 3.4.23 ends with a panic then.
+    let by_value = RangeRequest {
+        keys_only: true,
+        sort_order: SortOrder::Descend.into(),
+        sort_target: SortTarget::Value.into(),
+        ..range("a", "c")
+    };
+    let mut cases = vec![("range: keys by value", Step::Range(by_value))];
     // Only targets without ties: how those come is open.
     for target in [SortTarget::Key, SortTarget::Create, SortTarget::Mod] {
         for order in [SortOrder::None, SortOrder::Ascend, SortOrder::Descend] {

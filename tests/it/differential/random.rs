@@ -11,6 +11,9 @@ use proto::etcdserverpb::{
 
 use super::target::Step;
 
+/// Transactions inside transactions inside one.
+const DEPTH: u32 = 2;
+
 struct Dice {
     state: u64,
     /// Where the revision is at most, for reads and compactions that may hit or miss.
@@ -63,7 +66,7 @@ impl Dice {
             0..=5 => Step::Put(self.put()),
             6..=9 => Step::Range(self.range()),
             10 | 11 => Step::Delete(self.delete()),
-            12..=15 => Step::Txn(self.txn(2)),
+            12..=15 => Step::Txn(self.txn(DEPTH)),
             16 => Step::Grant(LeaseGrantRequest { id: self.lease(), ttl: 10_000 }),
             17 => Step::Revoke(LeaseRevokeRequest { id: self.lease() }),
             18 => Step::TimeToLive(LeaseTimeToLiveRequest { id: self.lease(), keys: true }),
@@ -103,6 +106,12 @@ impl Dice {
         DeleteRangeRequest { key: self.key(), range_end: self.end(), prev_kv: self.chance(2) }
     }
 
+    fn bounded_delete(&mut self) -> DeleteRangeRequest {
+        let delete = self.delete();
+        let is_open = delete.range_end.as_ref() == [0];
+        DeleteRangeRequest { range_end: if is_open { Bytes::new() } else { delete.range_end.clone() }, ..delete }
+    }
+
     fn txn(&mut self, depth: u32) -> TxnRequest {
         let mut ops = |dice: &mut Self| {
             let length = dice.roll(4);
@@ -117,7 +126,8 @@ impl Dice {
         let request = match self.roll(8) {
             0..=2 => Request::RequestPut(self.put()),
             3 | 4 => Request::RequestRange(self.range()),
-            5 => Request::RequestDeleteRange(self.delete()),
+            // Only in the outermost: see the header of `mod.rs`.
+            5 if depth == DEPTH => Request::RequestDeleteRange(self.bounded_delete()),
             _ if depth > 0 => Request::RequestTxn(self.txn(depth - 1)),
             _ => Request::RequestRange(self.range()),
         };
