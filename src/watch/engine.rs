@@ -26,7 +26,7 @@ use crate::interval::IntervalIndex;
 use crate::matches::Matches;
 use crate::message::{Selection, Selections, WatchEvents, WatchMessage};
 use crate::queue::StreamQueue;
-use crate::recent::{Recent, size_of_change};
+use crate::recent::{CHANGES_MAX, Recent, size_of_change};
 use crate::slab::{Key, Slab};
 use crate::watcher::{Line, Position, Stream, Watcher};
 
@@ -67,7 +67,7 @@ impl Engine {
             streams: Slab::new(),
             watchers: Slab::new(),
             index: IntervalIndex::new(),
-            recent: Recent::new(known.next()),
+            recent: Recent::new(known.next(), CHANGES_MAX),
             known,
             ringing: VecDeque::new(),
             served: VecDeque::new(),
@@ -238,3 +238,8 @@ impl Drop for Engine {
         }
     }
 }
+
+#[cfg(test)]
+mod model_tests;
+#[cfg(test)]
+mod table_tests;

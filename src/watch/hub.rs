@@ -1,12 +1,12 @@
 //! The task that owns all watchers: it waits for batches, streams, reads and the clock, and gives each its turn.
 
-use std::future::{Future, pending};
+use std::future::pending;
 use std::panic;
 use std::sync::Arc;
 use std::time::Duration;
 
 use model::AppliedBatch;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch as latest};
 use tokio::task::{JoinError, JoinHandle, spawn_blocking, yield_now};
 use tokio::time::{MissedTickBehavior, interval};
 
@@ -47,27 +47,33 @@ impl Hub {
     /// A hub that fans out what comes after the present revision of `history`. Watchers that want it are told every
     /// `progress_interval` (100 ms at least) how far they are.
     #[must_use]
-    pub fn new(history: Arc<dyn History>, progress_interval: Duration) -> (Self, HubHandle) {
+    pub fn new(history: impl History, progress_interval: Duration) -> (HubHandle, Self) {
+        let history: Arc<dyn History> = Arc::new(history);
         let (sender, batches) = mpsc::channel(BATCHES_MAX);
         let (counters, doorbell) = (Arc::<Counters>::default(), Arc::<Doorbell>::default());
         let engine = Engine::new(Arc::clone(&history), Arc::clone(&counters), Arc::clone(&doorbell));
         let handle = HubHandle { batches: sender, doorbell: Arc::clone(&doorbell), counters };
         let progress_interval = progress_interval.max(PROGRESS_INTERVAL_MIN);
-        (Self { engine, history, batches, doorbell, progress_interval, reading: None }, handle)
+        (handle, Self { engine, history, batches, doorbell, progress_interval, reading: None })
     }
 
-    /// Runs until `shutdown` is ready or all handles are gone. Then every stream ends once it was read to its end, also when
-    /// this future is dropped.
-    ///
-    /// # Errors
-    ///
-    /// The history is broken: the node cannot go on.
+    /// Runs until `stop` changes or all handles are gone. Then every stream ends once it was read to its end, also when this
+    /// future is dropped. An end before that means that the history is broken, which was logged: the member cannot go on.
     ///
     /// # Panics
     ///
     /// When the history panics.
-    pub async fn run(mut self, shutdown: impl Future<Output = ()>) -> Result<(), HistoryError> {
-        tokio::pin!(shutdown);
+    pub async fn run(mut self, stop: latest::Receiver<bool>) {
+        if let Err(error) = self.run_until(stop).await {
+            tracing::error!(%error, "the watch hub cannot go on");
+        }
+        if let Some(reading) = self.reading.take() {
+            // Its result is of no use any more; only let it end before its owner does.
+            _ = reading.await;
+        }
+    }
+
+    async fn run_until(&mut self, mut stop: latest::Receiver<bool>) -> Result<(), HistoryError> {
         let mut ticks = interval(self.progress_interval);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         ticks.tick().await;
@@ -78,12 +84,12 @@ impl Hub {
             self.start_reading();
             tokio::select! {
                 biased;
-                () = &mut shutdown => break,
+                _ = stop.changed() => return Ok(()),
                 read = outcome(&mut self.reading) => self.take_read(read)?,
                 // Until what was missed is here, what came after it waits.
                 count = self.batches.recv_many(&mut batches, BATCHES_PER_TURN), if self.engine.missing_from().is_none() => {
                     if count == 0 {
-                        break;
+                        return Ok(());
                     }
                     for batch in batches.drain(..) {
                         self.engine.take_batch(&batch);
@@ -94,11 +100,6 @@ impl Hub {
                 () = yield_now(), if self.engine.is_busy() => {}
             }
         }
-        if let Some(reading) = self.reading.take() {
-            // Its result is of no use any more; only let it end before its owner does.
-            _ = reading.await;
-        }
-        Ok(())
     }
 
     /// Batches that still wait are closer than the history, so the history is asked when none do.
@@ -141,3 +142,7 @@ async fn outcome<T>(reading: &mut Option<JoinHandle<T>>) -> Result<T, JoinError>
         None => pending().await,
     }
 }
+
+#[cfg(test)]
+#[path = "hub_tests.rs"]
+mod tests;

@@ -28,6 +28,9 @@ mod slab;
 mod stream;
 mod watcher;
 
+#[cfg(test)]
+mod testing;
+
 pub use counters::Counters;
 pub use handle::HubHandle;
 pub use history::{History, HistoryError};

@@ -5,8 +5,8 @@ use std::collections::VecDeque;
 
 use model::{Change, Event, KeyValue, Revision};
 
-/// Changes kept at most.
-const CHANGES_MAX: usize = 1024;
+/// Changes that the hub keeps at most.
+pub(crate) const CHANGES_MAX: usize = 1024;
 
 /// Bytes kept at most, by [`size_of_change`].
 const BYTES_MAX: usize = 4 << 20;
@@ -16,6 +16,7 @@ pub(crate) struct Recent {
     kept: VecDeque<Kept>,
     bytes: usize,
     next: Revision,
+    changes_max: usize,
 }
 
 pub(crate) struct Kept {
@@ -25,8 +26,13 @@ pub(crate) struct Kept {
 
 impl Recent {
     /// Nothing yet; the first change to come is that of `next`.
-    pub(crate) fn new(next: Revision) -> Self {
-        Self { kept: VecDeque::new(), bytes: 0, next }
+    pub(crate) fn new(next: Revision, changes_max: usize) -> Self {
+        Self { kept: VecDeque::new(), bytes: 0, next, changes_max }
+    }
+
+    /// Forgets everything and goes on with a change to come that is not the next one.
+    pub(crate) fn skip_to(&mut self, next: Revision) {
+        *self = Self::new(next, self.changes_max);
     }
 
     /// Revision of the first change kept; `next` if there is none.
@@ -45,7 +51,7 @@ impl Recent {
         self.next = change.revision.next();
         self.bytes += bytes;
         self.kept.push_back(Kept { change, bytes });
-        while self.kept.len() > CHANGES_MAX || self.bytes > BYTES_MAX {
+        while self.kept.len() > self.changes_max || self.bytes > BYTES_MAX {
             let Some(oldest) = self.kept.pop_front() else { break };
             self.bytes -= oldest.bytes;
         }
@@ -88,7 +94,7 @@ mod tests {
 
     #[test]
     fn keeps_the_latest_by_count_and_by_bytes() {
-        let mut recent = Recent::new(Revision::new(2));
+        let mut recent = Recent::new(Revision::new(2), 1024);
         assert_eq!((recent.start().get(), recent.next().get(), recent.since(Revision::new(2)).count()), (2, 2, 0));
         for revision in 2..2 + 2 * 1024 {
             push(&mut recent, change(revision, 1));

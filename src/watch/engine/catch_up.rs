@@ -150,7 +150,7 @@ impl Engine {
         let live = self.watchers.iter().filter(|(_, watcher)| watcher.position == Position::Live);
         let cut_off: Vec<(Key<Watcher>, Revision)> =
             live.map(|(key, watcher)| (key, watcher.next.max(due))).filter(|(_, next)| *next < left).collect();
-        self.recent = super::Recent::new(left);
+        self.recent.skip_to(left);
         for (key, next) in cut_off {
             self.put(key, Position::Behind, next);
             if let Some(watcher) = self.watchers.get(key) {
