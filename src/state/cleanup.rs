@@ -1,8 +1,8 @@
 //! Reclaiming what compaction dropped: superseded versions, and events below the compact revision.
 //!
-//! The log of events says where they are: each event names its key, and its revision is the successor of the version that it
-//! superseded. So a cleanup walks the log and never the keys. It works in chunks; the cursor is written with the removals of its
-//! chunk, so a crash costs nothing and repeats nothing.
+//! The log of events says where the versions are: each event names its key, and its revision is the successor of the version that
+//! it superseded. So a cleanup walks the log and never the keys. It works in chunks. The cursor is written with the removals of its
+//! chunk, on the same shelf; the events that led there are given up only then.
 
 use std::sync::Arc;
 
@@ -13,8 +13,9 @@ use crate::format::{self, Cursor, Position};
 use crate::layers::{Shared, cleanup_end};
 use crate::stored;
 
-/// Events of a chunk: a few megabytes of memory and well under 0.1 s. Those of one revision are not split if it is the last one.
-const CHUNK_EVENTS: usize = 10_000;
+/// Events of a chunk: some megabytes of memory and 0.1 s, and the store is not littered with small tables. Those of one revision
+/// are not split if it is the last one.
+const CHUNK_EVENTS: usize = 50_000;
 
 /// A cleanup to be run where blocking is allowed. It can be run again and again.
 #[derive(Clone)]
@@ -43,7 +44,7 @@ impl CleanupJob {
         }
         let last = compact_revision.min(flushed);
         let mut next = Cursor { next: Position { revision: end, sub: 0 }, floor: compact_revision };
-        let (mut versions, mut events): (Vec<Bytes>, Vec<Bytes>) = (Vec::new(), Vec::new());
+        let mut versions: Vec<Bytes> = Vec::new();
         let view = shared.storage.view();
         for (count, event) in stored::events(&*view, cursor.next, last).enumerate() {
             let (position, event) = event?;
@@ -54,14 +55,12 @@ impl CleanupJob {
             if !event.is_create() {
                 versions.push(format::history_key(&event.kv.key, position.revision));
             }
-            if position.revision < compact_revision {
-                events.push(format::log_key(position));
-            }
         }
         drop(view);
         versions.sort_unstable();
-        let removed = versions.into_iter().chain(events).map(|key| (key, None));
+        let removed = versions.into_iter().map(|key| (key, None));
         shared.storage.ingest(&mut std::iter::once((format::CURSOR_KEY, Some(next.encode()))).chain(removed))?;
+        shared.storage.discard(format::LOG_START, &format::log_key(next.next))?;
         *cursor = next;
         shared.note_cleaned(next);
         Ok(next.next.revision < end)

@@ -1,12 +1,16 @@
-//! Storage on disk: one fjall keyspace, written by bulk ingestion alone.
+//! Storage on disk: a fjall keyspace for each shelf, written by bulk ingestion alone.
 //!
-//! An ingestion writes whole sorted tables, syncs them and their directory, and then replaces the manifest by write, sync and
-//! rename: one atomic, durable change (`lsm-tree`: `tree/ingest.rs`, `table/writer`, `version/persist.rs`). fjall's journal and
-//! memtable are never used, so nothing of a group can be found in part. Reads go through snapshots, because only those are never
-//! torn by a concurrent writer.
+//! An ingestion writes whole sorted tables, syncs them and their directory, and then replaces the keyspace's manifest by write, sync
+//! and rename: one atomic, durable change (`lsm-tree`: `tree/ingest.rs`, `table/writer`, `version/persist.rs`). fjall's journal and
+//! memtable are never used, so nothing of it can be found in part. Reads go through snapshots, because only those are never torn by a
+//! concurrent writer; one snapshot covers all keyspaces.
 //!
-//! A snapshot keeps the tables of its moment alive. So the newest one is shared by all readers and replaced as soon as the tree
-//! has moved on, through an ingestion or a compaction of its tables.
+//! One keyspace for all would make a group one change. But tables of it span all kinds of data, so each merge rewrites everything:
+//! for a million random puts over 100,000 keys that took 5.7 µs of CPU a put, against 1.8 µs apart, ranges took 1.4 times as long, and
+//! events could not be dropped by the table. The order of the shelves (`storage.rs`) is what makes up for it.
+//!
+//! A snapshot keeps the tables of its moment alive. So the newest one is shared by all readers and replaced as soon as a tree has
+//! moved on, through an ingestion or a compaction of its tables.
 
 use std::fs;
 use std::ops::Bound;
@@ -16,14 +20,14 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use bytes::Bytes;
 use fjall::compaction::Leveled;
-use fjall::config::{BlockSizePolicy, CompressionPolicy, PinningPolicy};
-use fjall::{CompressionType, Database, Keyspace, KeyspaceCreateOptions, Readable, Snapshot};
+use fjall::config::{BlockSizePolicy, CompressionPolicy, FilterPolicy, HashRatioPolicy, PinningPolicy};
+use fjall::{AbstractTree, CompressionType, Database, Keyspace, KeyspaceCreateOptions, Readable, Snapshot};
 
 use crate::Fault;
-use crate::storage::{Change, Entries, STORED_KEY_BYTES_MAX, Storage, View, is_empty};
+use crate::storage::{Change, Entries, SHELVES, STORED_KEY_BYTES_MAX, Storage, View, is_empty, shelf_of};
 
-/// The one keyspace.
-const KEYSPACE: &str = "state";
+/// The keyspaces, one for each shelf.
+const KEYSPACES: [&str; SHELVES.len()] = ["current", "history", "log"];
 
 /// The file whose presence makes a directory a database of fjall's; written last when one is created.
 const MARKER: &str = "version";
@@ -43,9 +47,11 @@ const JOURNAL_BYTES: u64 = 64 * 1024 * 1024;
 /// A store in a directory of its own.
 pub struct FjallStorage {
     database: Database,
-    keyspace: Keyspace,
+    shelves: Shelves,
     newest: ArcSwap<FjallView>,
 }
+
+type Shelves = [Keyspace; SHELVES.len()];
 
 impl FjallStorage {
     /// Opens the store at `path`, or creates it there with the directories above: it must be absent, empty or a store. Waits for
@@ -61,13 +67,51 @@ impl FjallStorage {
         }
         let database = open_database(path)?;
         let names = database.list_keyspace_names();
-        if names.len() != 1 || &*names[0] != KEYSPACE {
+        if names.len() != KEYSPACES.len() || KEYSPACES.iter().any(|name| names.iter().all(|other| **other != **name)) {
             return Err(foreign(path, "it is a database with other keyspaces"));
         }
-        let keyspace = database.keyspace(KEYSPACE, options).map_err(Fault::storage)?;
-        let newest = ArcSwap::from_pointee(FjallView::new(&database, &keyspace));
-        Ok(Self { database, keyspace, newest })
+        let shelves = open_shelves(&database)?;
+        let newest = ArcSwap::from_pointee(FjallView { snapshot: database.snapshot(), shelves: shelves.clone() });
+        Ok(Self { database, shelves, newest })
     }
+}
+
+fn open_shelves(database: &Database) -> Result<Shelves, Fault> {
+    let [current, history, log] = KEYSPACES;
+    let open = |name, options: KeyspaceCreateOptions| database.keyspace(name, || options).map_err(Fault::storage);
+    Ok([open(current, current_options())?, open(history, history_options())?, open(log, log_options())?])
+}
+
+/// Read key by key: small blocks with a hash of their keys, and filters.
+fn current_options() -> KeyspaceCreateOptions {
+    KeyspaceCreateOptions::default()
+        .data_block_size_policy(BlockSizePolicy::all(4 * 1024))
+        .data_block_hash_ratio_policy(HashRatioPolicy::all(0.75))
+        .filter_block_pinning_policy(PinningPolicy::all(true))
+        .index_block_pinning_policy(PinningPolicy::all(true))
+        .compaction_strategy(merge_every(6))
+}
+
+/// Hardly ever read, and never key by key, so that filters would answer nothing: merged late.
+fn history_options() -> KeyspaceCreateOptions {
+    KeyspaceCreateOptions::default()
+        .data_block_size_policy(BlockSizePolicy::all(16 * 1024))
+        .filter_policy(FilterPolicy::disabled())
+        .compaction_strategy(merge_every(16))
+}
+
+/// Written in order, so that tables do not overlap and are moved, never merged: compressed at once, because there is no later.
+fn log_options() -> KeyspaceCreateOptions {
+    KeyspaceCreateOptions::default()
+        .data_block_size_policy(BlockSizePolicy::all(16 * 1024))
+        .data_block_compression_policy(CompressionPolicy::all(CompressionType::Lz4))
+        .filter_policy(FilterPolicy::disabled())
+        .compaction_strategy(merge_every(4))
+}
+
+/// Merges the newest tables once there are so many. More of them make writing cheaper and reading dearer.
+fn merge_every(tables: u8) -> Arc<Leveled> {
+    Arc::new(Leveled::default().with_l0_threshold(tables))
 }
 
 /// Creates a store aside and moves it into place, so that a crash on the way leaves nothing that looks like one.
@@ -83,7 +127,7 @@ fn create(path: &Path) -> Result<(), Fault> {
         fs::remove_dir_all(&aside).map_err(Fault::storage)?;
     }
     let database = open_database(&aside)?;
-    database.keyspace(KEYSPACE, options).map_err(Fault::storage)?;
+    drop(open_shelves(&database)?);
     drop(database);
     fs::rename(&aside, path).map_err(Fault::storage)?;
     if let Some(parent) = path.parent().filter(|parent| !parent.as_os_str().is_empty()) {
@@ -109,59 +153,54 @@ fn foreign(path: &Path, found: &'static str) -> Fault {
     Fault::ForeignDirectory { path: path.to_owned(), found }
 }
 
-fn options() -> KeyspaceCreateOptions {
-    KeyspaceCreateOptions::default()
-        .data_block_size_policy(BlockSizePolicy::all(4 * 1024))
-        .data_block_compression_policy(CompressionPolicy::all(CompressionType::Lz4))
-        .filter_block_pinning_policy(PinningPolicy::all(true))
-        .index_block_pinning_policy(PinningPolicy::all(true))
-        .compaction_strategy(Arc::new(Leveled::default()))
-}
-
 impl Storage for FjallStorage {
     fn view(&self) -> Arc<dyn View> {
         let newest = self.newest.load();
         if newest.snapshot.seqno() == self.database.visible_seqno() {
             return Arc::clone(&newest) as Arc<dyn View>;
         }
-        let view = Arc::new(FjallView::new(&self.database, &self.keyspace));
+        let view = Arc::new(FjallView { snapshot: self.database.snapshot(), shelves: self.shelves.clone() });
         self.newest.store(Arc::clone(&view));
         view
     }
 
     fn ingest(&self, group: &mut dyn Iterator<Item = Change>) -> Result<(), Fault> {
-        let mut ingestion = self.keyspace.start_ingestion().map_err(Fault::storage)?;
+        let mut ingestions = SHELVES.map(|_| None);
         for (key, value) in group {
             assert!(key.len() <= STORED_KEY_BYTES_MAX, "a key of {} bytes", key.len());
+            let shelf = shelf_of(&key);
+            let ingestion = match &mut ingestions[shelf] {
+                Some(begun) => begun,
+                none => none.insert(self.shelves[shelf].start_ingestion().map_err(Fault::storage)?),
+            };
             let written = match value {
                 Some(value) => ingestion.write(key, value),
                 None => ingestion.write_tombstone(key),
             };
             written.map_err(Fault::storage)?;
         }
-        ingestion.finish().map_err(Fault::storage)
+        ingestions.into_iter().rev().flatten().try_for_each(|ingestion| ingestion.finish().map_err(Fault::storage))
+    }
+
+    /// Drops the tables that lie within the range whole; nothing is rewritten.
+    fn discard(&self, start: &[u8], end: &[u8]) -> Result<(), Fault> {
+        self.shelves[shelf_of(start)].tree.drop_range(start..end).map_err(Fault::storage)
     }
 
     fn disk_bytes(&self) -> u64 {
-        self.keyspace.disk_space()
+        self.shelves.iter().map(Keyspace::disk_space).sum()
     }
 }
 
 impl std::fmt::Debug for FjallStorage {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("FjallStorage").field("path", &self.keyspace.path()).finish_non_exhaustive()
+        f.debug_struct("FjallStorage").field("path", &self.shelves[0].path()).finish_non_exhaustive()
     }
 }
 
 struct FjallView {
-    keyspace: Keyspace,
     snapshot: Snapshot,
-}
-
-impl FjallView {
-    fn new(database: &Database, keyspace: &Keyspace) -> Self {
-        Self { keyspace: keyspace.clone(), snapshot: database.snapshot() }
-    }
+    shelves: Shelves,
 }
 
 impl View for FjallView {
@@ -169,7 +208,8 @@ impl View for FjallView {
         if key.len() > STORED_KEY_BYTES_MAX {
             return Ok(None);
         }
-        Ok(self.snapshot.get(&self.keyspace, key).map_err(Fault::storage)?.map(Bytes::from))
+        let found = self.snapshot.get(&self.shelves[shelf_of(key)], key);
+        Ok(found.map_err(Fault::storage)?.map(Bytes::from))
     }
 
     fn range(&self, start: Bound<&[u8]>, end: Bound<&[u8]>) -> Entries<'_> {
@@ -177,11 +217,28 @@ impl View for FjallView {
         if is_empty(start, end) {
             return Box::new(std::iter::empty());
         }
-        let entries = self.snapshot.range::<&[u8], _>(&self.keyspace, (start, end));
-        Box::new(entries.map(|entry| {
+        let shelf = |bound: Bound<&[u8]>| match bound {
+            Bound::Included(key) | Bound::Excluded(key) => Some(shelf_of(key)),
+            Bound::Unbounded => None,
+        };
+        let (first, last) = (shelf(start).unwrap_or(0), shelf(end).unwrap_or(SHELVES.len() - 1));
+        let scans: Vec<_> = (first..=last).map(|shelf| self.scan(shelf, start, end)).collect();
+        Box::new(scans.into_iter().flatten())
+    }
+}
+
+impl FjallView {
+    fn scan(
+        &self,
+        shelf: usize,
+        start: Bound<&[u8]>,
+        end: Bound<&[u8]>,
+    ) -> impl Iterator<Item = Result<(Bytes, Bytes), Fault>> + Send + use<> {
+        let entries = self.snapshot.range::<&[u8], _>(&self.shelves[shelf], (start, end));
+        entries.map(|entry| {
             let (key, value) = entry.into_inner().map_err(Fault::storage)?;
             Ok((Bytes::from(key), Bytes::from(value)))
-        }))
+        })
     }
 }
 

@@ -5,11 +5,13 @@
 //! 00                                       magic:8 (= "quorate" 00) format:u32 (= 1)             always there
 //! 01                                       head                                                  always there
 //! 02                                       membership, opaque                                    if there ever was one
-//! 03                                       cursor = floor:u64 revision:u64 sub:u32               if anything was cleaned up
 //! 10 lease:u64                             ttl:i64 remaining:i64                                 a lease
 //! 11 lease:u64 key                         -                                                     key is attached to lease
 //! 20 key                                   version                                               newest version, if live
+//! ---------------------------------------------------------------------------------------------- second shelf
+//! 28                                       cursor = floor:u64 revision:u64 sub:u32               if anything was cleaned up
 //! 30 escaped(key) 00 00 successor:u64      version                                               lived in [its mod revision, successor)
+//! ---------------------------------------------------------------------------------------------- third shelf
 //! 40 revision:u64 sub:u32                  event                                                 one event of a revision
 //!
 //! head      = applied:u8 (0 none, 1 some) term:u64 index:u64 revision:u64 compact_revision:u64 live_bytes:u64
@@ -20,8 +22,13 @@
 //! v         = LEB128 of the number as u64; all other integers are big-endian
 //! ```
 //!
-//! Every flush writes the head, so what is in the store is exactly what the entries up to its applied one have made, minus what
-//! compaction has dropped. An unknown format number is refused: a new layout is a new number.
+//! Every flush writes the head, and the head's shelf comes last: what is on it is exactly what the entries up to the head's applied
+//! one have made. The other shelves lack what compaction has dropped, and may be ahead of the head by one flush that was cut off.
+//! That does no harm: events after the head's revision are not looked at; a version with a successor after it is the one that is
+//! the newest on the first shelf, or is newer than anything that can be asked for; and the entries after the head, applied once
+//! more, write the same again.
+//!
+//! An unknown format number is refused: a new layout is a new number.
 //!
 //! A key of the user is at most [`model::KEY_BYTES_MAX`] long after escaping, so none of these exceeds what the storage takes.
 
@@ -50,7 +57,7 @@ pub(crate) const HEAD_KEY: Bytes = Bytes::from_static(&[0x01]);
 /// Key of the membership record.
 pub(crate) const MEMBERSHIP_KEY: Bytes = Bytes::from_static(&[0x02]);
 /// Key of the cleanup cursor.
-pub(crate) const CURSOR_KEY: Bytes = Bytes::from_static(&[0x03]);
+pub(crate) const CURSOR_KEY: Bytes = Bytes::from_static(&[0x28]);
 
 const ESCAPED_END: [u8; 2] = [0, 0];
 
@@ -287,6 +294,9 @@ impl HistoryKey {
         out.freeze()
     }
 }
+
+/// Where the events begin.
+pub(crate) const LOG_START: &[u8] = &[TAG_LOG];
 
 pub(crate) fn log_key(position: Position) -> Bytes {
     let mut out = BytesMut::with_capacity(13);

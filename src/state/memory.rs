@@ -41,14 +41,27 @@ impl Storage for MemoryStorage {
                 None => drop(map.remove(&key)),
             }
         }
-        let bytes = map.iter().map(|(key, value)| (key.len() + value.len()) as u64).sum();
-        self.bytes.store(bytes, Ordering::Relaxed);
-        self.map.store(Arc::new(map));
+        self.replace(map);
+        Ok(())
+    }
+
+    fn discard(&self, start: &[u8], end: &[u8]) -> Result<(), Fault> {
+        let mut map = Map::clone(&self.map.load());
+        map.retain(|key, _| key < start || key >= end);
+        self.replace(map);
         Ok(())
     }
 
     fn disk_bytes(&self) -> u64 {
         self.bytes.load(Ordering::Relaxed)
+    }
+}
+
+impl MemoryStorage {
+    fn replace(&self, map: Map) {
+        let bytes = map.iter().map(|(key, value)| (key.len() + value.len()) as u64).sum();
+        self.bytes.store(bytes, Ordering::Relaxed);
+        self.map.store(Arc::new(map));
     }
 }
 

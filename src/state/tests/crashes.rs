@@ -7,14 +7,14 @@ use bytes::Bytes;
 use model::{Command, Op, Revision};
 
 use super::rig::{Rig, compact, delete, entry, grant, put, put_leased, read, revoke, txn};
-use crate::storage::Change;
+use crate::storage::{Change, SHELVES, shelf_of};
 use crate::{Entry, Fault, Machine, MemoryStorage, Options, Payload, Storage, View};
 
-/// Fails every ingestion from the n-th on: before it is written, or after.
+/// Fails every ingestion from the n-th on, when so many shelves are written.
 struct Failing {
     inner: MemoryStorage,
     left: AtomicUsize,
-    after: bool,
+    shelves: usize,
 }
 
 impl Storage for Failing {
@@ -24,10 +24,16 @@ impl Storage for Failing {
 
     fn ingest(&self, group: &mut dyn Iterator<Item = Change>) -> Result<(), Fault> {
         let fails = self.left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1)).is_err();
-        if !fails || self.after {
-            self.inner.ingest(group)?;
+        if !fails {
+            return self.inner.ingest(group);
         }
-        if fails { Err(Fault::storage("no space left")) } else { Ok(()) }
+        // The last shelf comes first.
+        self.inner.ingest(&mut group.filter(|(key, _)| shelf_of(key) >= SHELVES.len() - self.shelves))?;
+        Err(Fault::storage("no space left"))
+    }
+
+    fn discard(&self, start: &[u8], end: &[u8]) -> Result<(), Fault> {
+        self.inner.discard(start, end)
     }
 
     fn disk_bytes(&self) -> u64 {
@@ -54,9 +60,9 @@ fn wherever_an_ingestion_fails_the_log_makes_up_for_it() {
     let script = script();
     let mut whole = Rig::in_memory();
     whole.apply(script.clone());
-    for after in [false, true] {
+    for shelves in 0..=SHELVES.len() {
         for fail_at in 0..30 {
-            let storage = Arc::new(Failing { inner: MemoryStorage::new(), left: AtomicUsize::new(fail_at), after });
+            let storage = Arc::new(Failing { inner: MemoryStorage::new(), left: AtomicUsize::new(fail_at), shelves });
             let mut machine = Machine::open(Arc::clone(&storage) as Arc<dyn Storage>, Options::default()).unwrap();
             let mut failed = false;
             for (index, command) in (0..).zip(script.clone()) {
@@ -75,7 +81,7 @@ fn wherever_an_ingestion_fails_the_log_makes_up_for_it() {
             storage.left.store(usize::MAX, Ordering::Relaxed);
             let mut rig = Rig::on(storage);
             rig.replay(&script);
-            assert_eq!(rig.everything(), whole.everything(), "failed at {fail_at}, after: {after}");
+            assert_eq!(rig.everything(), whole.everything(), "failed at {fail_at} after {shelves} shelves");
             assert_eq!(rig.reader().leases(), whole.reader().leases());
             assert!(failed || fail_at > 15);
         }
@@ -145,23 +151,23 @@ fn memory_is_bounded_by_flushes() {
 fn cleanup_goes_on_after_a_crash_where_it_stopped() {
     for mut rig in Rig::both() {
         for _ in 0..12 {
-            rig.apply((0..1_000).map(|_| put("hot", "x")));
+            rig.apply((0..5_000).map(|_| put("hot", "x")));
         }
         rig.flush();
-        rig.ok(compact(12_000));
+        rig.ok(compact(60_000));
         let job = rig.machine().take_cleanup().unwrap();
         assert!(job.run().unwrap(), "the first chunk is not all");
         let cleaned = rig.reader().cleaned_revision();
-        assert!(cleaned > Revision::new(9_000) && cleaned < Revision::new(12_000));
+        assert!(cleaned > Revision::new(49_000) && cleaned < Revision::new(60_000));
         drop(job);
         rig.restart();
         // The compaction itself has not been replayed yet, but what it removed is gone, and readers are not told otherwise.
-        assert_eq!(rig.reader().compact_revision(), Revision::new(12_000));
-        assert!(rig.reader().get_at(b"hot", Revision::new(11_999)).is_err());
-        assert_eq!(rig.reader().get_at(b"hot", Revision::new(12_000)).unwrap().unwrap().version, 11_999);
+        assert_eq!(rig.reader().compact_revision(), Revision::new(60_000));
+        assert!(rig.reader().get_at(b"hot", Revision::new(59_999)).is_err());
+        assert_eq!(rig.reader().get_at(b"hot", Revision::new(60_000)).unwrap().unwrap().version, 59_999);
         rig.crash();
         rig.clean();
-        assert_eq!(rig.reader().cleaned_revision(), Revision::new(12_000));
+        assert_eq!(rig.reader().cleaned_revision(), Revision::new(60_000));
     }
 }
 

@@ -63,8 +63,8 @@ impl Rig {
 
     /// Files that hold what was flushed.
     pub(super) fn tables(&self) -> Vec<PathBuf> {
-        let tables = self.path().join("keyspaces/1/tables");
-        std::fs::read_dir(tables).unwrap().map(|file| file.unwrap().path()).collect()
+        let tables = (1..=3).map(|shelf| self.path().join(format!("keyspaces/{shelf}/tables")));
+        tables.flat_map(|tables| std::fs::read_dir(tables).unwrap()).map(|file| file.unwrap().path()).collect()
     }
 
     pub(super) fn close(&mut self) {

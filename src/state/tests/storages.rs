@@ -60,6 +60,38 @@ fn ranges_take_any_bounds() {
 }
 
 #[test]
+fn shelves_are_one_map_to_look_at() {
+    both(|storage| {
+        let group = [&[0x00][..], &[0x01], &[0x27, 9], &[0x28], &[0x3f], &[0x40], &[0xff, 1]];
+        storage.ingest(&mut group.iter().map(|key| (Bytes::from_static(key), Some(Bytes::new())))).unwrap();
+        let view = storage.view();
+        let keys: Vec<Bytes> = view.range(Unbounded, Unbounded).map(|entry| entry.unwrap().0).collect();
+        assert_eq!(keys, group);
+        assert!(group.iter().all(|key| view.get(key).unwrap().is_some()));
+        assert_eq!(view.range(Included(&[0x01]), Excluded(&[0x40])).count(), 4);
+        assert_eq!(view.range(Included(&[0x28]), Included(&[0x40])).count(), 3);
+    });
+}
+
+#[test]
+fn what_is_discarded_goes_and_nothing_else_does() {
+    both(|storage| {
+        let key = |number: u8| Bytes::from(vec![0x40, number]);
+        for number in 0..6 {
+            storage.ingest(&mut std::iter::once((key(number), Some(Bytes::new())))).unwrap();
+        }
+        let before = storage.view();
+        storage.discard(&key(0), &key(4)).unwrap();
+        assert_eq!(before.range(Unbounded, Unbounded).count(), 6);
+        let left: Vec<Bytes> = storage.view().range(Unbounded, Unbounded).map(|entry| entry.unwrap().0).collect();
+        assert!(left.ends_with(&[key(4), key(5)]));
+        storage.discard(&key(0), &key(0)).unwrap();
+        storage.discard(&key(9), &[0x41]).unwrap();
+        assert!(storage.view().range(Unbounded, Unbounded).count() >= 2);
+    });
+}
+
+#[test]
 fn the_longest_key_is_taken() {
     both(|storage| {
         let key = Bytes::from(vec![1; crate::STORED_KEY_BYTES_MAX]);
@@ -87,6 +119,25 @@ fn groups_outlive_the_process_without_being_closed() {
         let left = FjallStorage::open(&copy).unwrap();
         assert_eq!(left.view().range(Unbounded, Unbounded).count(), usize::from(round) + 1);
     }
+}
+
+#[test]
+fn a_group_that_is_cut_off_has_reached_the_last_shelves_and_not_the_first() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("state");
+    let storage = FjallStorage::open(&path).unwrap();
+    // A manifest that cannot be replaced: the first shelf's.
+    let manifest = path.join("keyspaces/1/current");
+    fs::rename(&manifest, path.join("kept")).unwrap();
+    fs::create_dir(&manifest).unwrap();
+    let mut group = [0x00, 0x30, 0x40].map(|first| (Bytes::from(vec![first]), Some(Bytes::new()))).into_iter();
+    assert!(storage.ingest(&mut group).is_err());
+    drop(storage);
+    fs::remove_dir(&manifest).unwrap();
+    fs::rename(path.join("kept"), &manifest).unwrap();
+    let storage = FjallStorage::open(&path).unwrap();
+    let left: Vec<Bytes> = storage.view().range(Unbounded, Unbounded).map(|entry| entry.unwrap().0).collect();
+    assert_eq!(left, [Bytes::from_static(&[0x30]), Bytes::from_static(&[0x40])]);
 }
 
 fn copy_directory(from: &std::path::Path, to: &std::path::Path) {
@@ -156,11 +207,12 @@ fn a_flipped_bit_is_a_fault_not_an_answer() {
     rig.close();
     for table in tables {
         let mut content = fs::read(&table).unwrap();
-        let at = content.windows(5).position(|window| window == b"value").unwrap();
-        content[at] ^= 1;
+        // The first block begins with its header; this is in the data.
+        content[60] ^= 1;
         fs::write(&table, content).unwrap();
     }
     let storage = FjallStorage::open(rig.path()).unwrap();
     assert!(storage.view().get(&format::current_key(b"k")).is_err());
     assert!(storage.view().range(Unbounded, Unbounded).any(|entry| entry.is_err()));
+    assert!(Machine::open(Arc::new(storage), Options::default()).is_err());
 }
