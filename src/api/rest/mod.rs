@@ -47,7 +47,7 @@ mod value;
 
 use axum::Router;
 use axum::middleware::from_fn_with_state;
-use axum::routing::get;
+use axum::routing::{any, get};
 use node::Handle;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -98,7 +98,11 @@ fn described() -> OpenApiRouter<Rest> {
         .nest("/ns/{ns}", of_namespace())
         .route("/kv/", get(kv::show).put(kv_write::put).delete(kv_write::delete))
         .fallback(envelope::not_found);
-    let api = OpenApiRouter::with_openapi(openapi::head()).nest("/v1", v1);
+    // The fallback of what is nested does not cover its root.
+    let api = OpenApiRouter::with_openapi(openapi::head())
+        .nest("/v1", v1)
+        .route("/v1", any(envelope::not_found))
+        .route("/v1/", any(envelope::not_found));
     openapi::finish(api.routes(routes!(problem_pages::list)).routes(routes!(problem_pages::show)))
 }
 
