@@ -116,7 +116,11 @@ async fn refusals_have_etcds_codes_and_texts() {
     let puts = [
         (put("", ""), InvalidArgument, "etcdserver: key is not provided"),
         (PutRequest { ignore_value: true, ..put("k", "v") }, InvalidArgument, "etcdserver: value is provided"),
-        (PutRequest { ignore_lease: true, lease: 1, ..put("k", "v") }, InvalidArgument, "etcdserver: lease is provided"),
+        (
+            PutRequest { ignore_lease: true, lease: 1, ..put("k", "v") },
+            InvalidArgument,
+            "etcdserver: lease is provided",
+        ),
         (PutRequest { ignore_value: true, ..put("absent", "") }, InvalidArgument, "etcdserver: key not found"),
         (PutRequest { lease: 5, ..put("k", "v") }, NotFound, "etcdserver: requested lease not found"),
     ];

@@ -75,7 +75,11 @@ async fn refusals_have_etcds_codes_and_texts() {
     let mut lease = member.lease().await;
     lease.lease_grant(grant(7, 60)).await.expect("a lease");
     assert_refused(lease.lease_grant(grant(7, 60)).await, Code::FailedPrecondition, "etcdserver: lease already exists");
-    assert_refused(lease.lease_grant(grant(8, 9_000_000_001)).await, Code::OutOfRange, "etcdserver: too large lease TTL");
+    assert_refused(
+        lease.lease_grant(grant(8, 9_000_000_001)).await,
+        Code::OutOfRange,
+        "etcdserver: too large lease TTL",
+    );
     let unknown = lease.lease_revoke(LeaseRevokeRequest { id: 99 }).await;
     assert_refused(unknown, Code::NotFound, "etcdserver: requested lease not found");
     let life = lease.lease_time_to_live(look(99)).await.expect("no error").into_inner();

@@ -28,10 +28,10 @@ async fn the_member_lists_itself() {
     assert_eq!((header.cluster_id, header.revision), (CLUSTER_ID, 0), "members are not about the store");
     let [listed] = &list.members[..] else { panic!("{list:?}") };
     assert_eq!((listed.id, listed.name.as_str(), listed.is_learner), (MEMBER_ID, "default", false));
-    assert_eq!((&listed.peer_ur_ls[..], &listed.client_ur_ls[..]), (
-        &["http://localhost:2380".to_owned()][..],
-        &["http://localhost:2379".to_owned()][..]
-    ));
+    assert_eq!(
+        (&listed.peer_ur_ls[..], &listed.client_ur_ls[..]),
+        (&["http://localhost:2380".to_owned()][..], &["http://localhost:2379".to_owned()][..])
+    );
     member.stop().await;
 }
 
@@ -71,7 +71,8 @@ async fn there_are_no_alarms_and_nothing_to_defragment() {
     let member = Member::start().await;
     let mut maintenance = member.maintenance().await;
     for action in [0, 2] {
-        let alarms = maintenance.alarm(AlarmRequest { action, ..Default::default() }).await.expect("a list").into_inner();
+        let alarms =
+            maintenance.alarm(AlarmRequest { action, ..Default::default() }).await.expect("a list").into_inner();
         assert!(alarms.alarms.is_empty() && alarms.header.is_some());
     }
     let activate = AlarmRequest { action: 1, alarm: 1, ..Default::default() };

@@ -17,6 +17,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch as latest;
 use tokio::task::JoinHandle;
+use tokio::time::Instant;
 use tonic::transport::{Channel, Endpoint};
 use tonic::{Code, Status};
 
@@ -58,6 +59,7 @@ impl Member {
             watch_progress_interval: Duration::from_secs(600),
         };
         let node = Node::start(config).await.expect("a member");
+        node.handle().wait_for_leader(Instant::now() + PATIENCE).await.expect("a leader");
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("an address");
         let (stop, stopping) = latest::channel(false);

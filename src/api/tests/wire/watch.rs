@@ -136,10 +136,7 @@ async fn refused_watchers_have_no_id_and_a_reason() {
     let mut stream = Stream::open(&member).await;
     stream.create(WatchCreateRequest { watch_id: 5, ..watch("k") }).await;
     let refused = [
-        (
-            WatchCreateRequest { watch_id: 5, ..watch("other") },
-            "mvcc: duplicate watch ID provided on the WatchStream",
-        ),
+        (WatchCreateRequest { watch_id: 5, ..watch("other") }, "mvcc: duplicate watch ID provided on the WatchStream"),
         (WatchCreateRequest { range_end: "a".into(), ..watch("b") }, "mvcc: watcher range is empty"),
         (
             WatchCreateRequest { start_revision: -1, ..watch("k") },
@@ -212,14 +209,17 @@ async fn large_responses_are_cut_for_who_asked() {
     let member = Member::start_with(Options { message_bytes_max: bytes_max, ..Options::default() }).await;
     let mut kv = member.kv().await;
     let mut stream = Stream::open(&member).await;
-    stream.create(WatchCreateRequest { fragment: true, ..everything() }).await;
-    stream.create(everything()).await;
     let op = |number: u32| {
         let key = format!("{number:03}").into();
         let put = PutRequest { key, value: vec![b'v'; 30].into(), ..Default::default() };
         RequestOp { request: Some(request_op::Request::RequestPut(put)) }
     };
     let txn = TxnRequest { success: (0..80).map(op).collect(), ..Default::default() };
+    kv.txn(txn.clone()).await.expect("a transaction");
+    // With the versions before them the events are larger than the request may be.
+    let with_previous = || WatchCreateRequest { prev_kv: true, ..everything() };
+    stream.create(WatchCreateRequest { fragment: true, ..with_previous() }).await;
+    stream.create(with_previous()).await;
     kv.txn(txn).await.expect("a transaction");
     let (mut pieces, mut fragmented, mut whole) = (0, 0, 0);
     while fragmented < 80 || whole < 80 {
