@@ -27,7 +27,7 @@ use crate::waiters::waiters;
 #[derive(Debug, Error)]
 pub enum Failure {
     /// The data directory cannot be used.
-    #[error("data directory {path}: {source}", path = path.display())]
+    #[error("data directory {path}", path = path.display())]
     DataDir {
         /// Which.
         path: PathBuf,
@@ -41,7 +41,7 @@ pub enum Failure {
         path: PathBuf,
     },
     /// The store cannot be opened.
-    #[error("store {path}: {source}", path = path.display())]
+    #[error("store {path}", path = path.display())]
     Store {
         /// Where.
         path: PathBuf,

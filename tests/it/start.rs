@@ -41,7 +41,7 @@ fn a_port_in_use_is_said() {
 fn a_data_directory_is_used_by_one_member_at_a_time() {
     let (_folder, data) = fresh();
     let _server = Server::start(&data, &[]);
-    assert_refused(&data, &[], "lock");
+    assert_refused(&data, &[], "in use by another process");
 }
 
 #[test]

@@ -253,8 +253,11 @@ fn leases() -> Vec<Case> {
         ("lease: grant", grant(101, 600)),
         ("lease: grant again", grant(101, 600)),
         ("lease: short", grant(102, 1)),
+        ("lease: end the short one", Step::Revoke(LeaseRevokeRequest { id: 102 })),
         ("lease: zero TTL", grant(103, 0)),
+        ("lease: end it", Step::Revoke(LeaseRevokeRequest { id: 103 })),
         ("lease: negative TTL", grant(104, -3)),
+        ("lease: end that too", Step::Revoke(LeaseRevokeRequest { id: 104 })),
         ("lease: too long", grant(105, 9_000_000_001)),
         ("lease: longest", grant(106, 9_000_000_000)),
         ("lease: negative id", grant(-5, 600)),
@@ -279,7 +282,8 @@ fn leases() -> Vec<Case> {
         ("lease: revoke without keys", Step::Revoke(LeaseRevokeRequest { id: 106 })),
         ("lease: revoke nothing", Step::Revoke(LeaseRevokeRequest { id: 0 })),
         ("lease: put on what is gone", attach("la", 101)),
-        ("lease: revoke the rest", Step::Revoke(LeaseRevokeRequest { id: -5 })),
+        ("lease: revoke a negative id", Step::Revoke(LeaseRevokeRequest { id: -5 })),
+        ("lease: what is left", Step::Leases),
         ("lease: revision", Step::Range(range("la", ""))),
     ]
 }

@@ -113,7 +113,7 @@ impl Dice {
     }
 
     fn txn(&mut self, depth: u32) -> TxnRequest {
-        let mut ops = |dice: &mut Self| {
+        let ops = |dice: &mut Self| {
             let length = dice.roll(4);
             (0..length).map(|_| dice.op(depth)).collect()
         };

@@ -120,17 +120,21 @@ impl Target {
         }
     }
 
+    /// The revision that the server is at.
+    pub(crate) async fn revision(&mut self) -> i64 {
+        let read = RangeRequest { key: "k".into(), ..RangeRequest::default() };
+        self.kv.range(read).await.expect("a read").into_inner().header.expect("a header").revision
+    }
+
     /// Opens a watch and writes down what it says until it has reached the current revision or is cancelled.
     pub(crate) async fn watch(&mut self, create: &WatchCreateRequest) -> String {
-        let read = RangeRequest { key: "k".into(), ..RangeRequest::default() };
-        let head = self.kv.range(read).await.expect("a read").into_inner().header.expect("a header").revision;
-        // A last write that every watcher but the filtered ones would see does not exist, so the end is found by a put
-        // inside the range of the watch, which both servers get alike.
+        let head = self.revision().await;
+        // The end is found by a put inside the range of the watch, which both servers get alike.
         let last = PutRequest { key: create.key.clone(), value: "last".into(), ..PutRequest::default() };
         let request = WatchRequest { request_union: Some(watch_request::RequestUnion::CreateRequest(create.clone())) };
         let requests = tokio_stream::StreamExt::chain(tokio_stream::once(request), tokio_stream::pending());
         let mut stream = self.watch.watch(requests).await.expect("a watch").into_inner();
-        let created = next(&mut stream).await;
+        let created = next(&mut stream).await.expect("an answer");
         let mut said = format!("created {} canceled {} {:?}\n", created.created, created.canceled, created.cancel_reason);
         if created.canceled {
             return said;
@@ -138,7 +142,7 @@ impl Target {
         let put = self.kv.put(last).await.expect("a write").into_inner();
         assert_eq!(put.header.expect("a header").revision, head + 1);
         loop {
-            let response = next(&mut stream).await;
+            let Some(response) = next(&mut stream).await else { panic!("nothing came for long, after:\n{said}") };
             if response.canceled {
                 said += &format!("canceled, compacted at {} {:?}", response.compact_revision, response.cancel_reason);
                 return said;
@@ -153,9 +157,10 @@ impl Target {
     }
 }
 
-async fn next(stream: &mut tonic::Streaming<WatchResponse>) -> WatchResponse {
-    let message = tokio::time::timeout(Duration::from_secs(20), stream.message()).await;
-    message.expect("a message within 20 s").expect("a watch that goes on").expect("a watch that goes on")
+/// The next message, unless none comes for long.
+async fn next(stream: &mut tonic::Streaming<WatchResponse>) -> Option<WatchResponse> {
+    let message = tokio::time::timeout(Duration::from_secs(10), stream.message()).await.ok()?;
+    Some(message.expect("a watch that goes on").expect("a watch that goes on"))
 }
 
 fn answer<T: Debug>(

@@ -4,12 +4,12 @@ use bytes::Bytes;
 use proto::etcdserverpb::WatchCreateRequest;
 use proto::etcdserverpb::watch_create_request::FilterType;
 
-/// All of them, by name.
-pub(crate) fn watches() -> Vec<(&'static str, WatchCreateRequest)> {
+/// All of them, by name, for servers that are at revision `head`.
+pub(crate) fn watches(head: i64) -> Vec<(&'static str, WatchCreateRequest)> {
     let all = || WatchCreateRequest {
         key: Bytes::from_static(b"p/"),
         range_end: Bytes::from_static(b"p0"),
-        start_revision: 2_000,
+        start_revision: head - 150,
         ..WatchCreateRequest::default()
     };
     vec![
