@@ -82,3 +82,62 @@ impl Completions {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use openraft::type_config::TypeConfigExt;
+
+    use super::*;
+    use crate::types::log_id;
+
+    #[tokio::test]
+    async fn a_group_is_complete_with_the_first_of_its_callbacks() {
+        let completions = Completions::new();
+        let mut outcomes: Vec<_> = (0..4)
+            .map(|index| {
+                let (flushed, outcome) = TypeConfig::oneshot();
+                assert_eq!(completions.begin(log_id(1, index), IOFlushed::signal(flushed)), index);
+                outcome
+            })
+            .collect();
+        let later = outcomes.split_off(3).remove(0);
+        let settled = completions.settled();
+        tokio::pin!(settled);
+
+        // Entries 0 to 2 were one group.
+        completions.succeed(0, |id| id.index <= 2);
+        for outcome in outcomes {
+            outcome.await.unwrap().unwrap();
+        }
+        assert!(futures::poll!(&mut settled).is_pending());
+        completions.succeed(1, |id| id.index <= 2);
+        completions.succeed(2, |id| id.index <= 2);
+        assert!(futures::poll!(&mut settled).is_pending(), "the last append is not on disk");
+
+        completions.succeed(3, |_| false);
+        later.await.unwrap().unwrap();
+        settled.await;
+    }
+
+    #[tokio::test]
+    async fn an_append_that_was_overwritten_in_its_own_group_is_complete_too() {
+        let completions = Completions::new();
+        let (flushed, overwritten) = TypeConfig::oneshot();
+        completions.begin(log_id(1, 5), IOFlushed::signal(flushed));
+        // Entry 5 is another one by now.
+        completions.succeed(0, |_| false);
+        overwritten.await.unwrap().unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_failure_fails_all_that_is_under_way() {
+        let completions = Completions::new();
+        let (first, outcome) = TypeConfig::oneshot();
+        let (second, later) = TypeConfig::oneshot();
+        completions.begin(log_id(1, 0), IOFlushed::signal(first));
+        completions.begin(log_id(1, 1), IOFlushed::signal(second));
+        completions.fail(&Arc::new(wal::Error::Failed));
+        outcome.await.unwrap().unwrap_err();
+        later.await.unwrap().unwrap_err();
+    }
+}

@@ -71,7 +71,10 @@ pub enum Error {
 /// Why a proposal was not answered.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum ProposeError {
-    /// Too many proposals are under way, or too many bytes of them. Not applied: try again later.
+    /// Too many proposals are under way, or too many bytes of them: this one alone if it exceeds [`PROPOSAL_BYTES_MAX`]. Not applied:
+    /// try again later.
+    ///
+    /// [`PROPOSAL_BYTES_MAX`]: crate::PROPOSAL_BYTES_MAX
     #[error("too many requests")]
     TooManyRequests,
     /// Until the deadline there was no leader. Not applied.

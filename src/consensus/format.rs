@@ -176,3 +176,57 @@ fn get_u64(from: &mut Bytes) -> Result<u64, Error> {
 fn finish<T>(from: &Bytes, value: T) -> Result<T, Error> {
     if from.is_empty() { Ok(value) } else { Err(Error::Corrupt("a record with bytes behind its end")) }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn membership() -> Membership {
+        let peer =
+            |port: u16| PeerInfo { peer_urls: vec![format!("http://127.0.0.1:{port}"), format!("http://ü:{port}")] };
+        let nodes = BTreeMap::from([(1, peer(1)), (2, peer(2)), (u64::MAX, PeerInfo::default())]);
+        Membership::new(vec![BTreeSet::from([1, 2]), BTreeSet::from([2])], nodes).unwrap()
+    }
+
+    fn payloads() -> [Payload; 4] {
+        let command = |bytes: &'static [u8]| Payload::Normal(Command(Bytes::from_static(bytes)));
+        [Payload::Blank, command(b""), command(b"\x02 looks like a membership"), Payload::Membership(membership())]
+    }
+
+    #[test]
+    fn payloads_come_back() {
+        for payload in payloads() {
+            assert_eq!(decode_payload(encode_payload(&payload)).unwrap(), payload);
+        }
+    }
+
+    #[test]
+    fn stored_memberships_come_back() {
+        for stored in [
+            StoredMembership::default(),
+            StoredMembership::new(None, membership()),
+            StoredMembership::new(Some(log_id(7, 9)), membership()),
+        ] {
+            assert_eq!(decode_stored_membership(encode_stored_membership(&stored)).unwrap(), stored);
+        }
+        assert_eq!(decode_stored_membership(Bytes::new()).unwrap(), StoredMembership::default());
+    }
+
+    #[test]
+    fn what_ends_early_or_late_or_is_unknown_is_refused() {
+        let payload = encode_payload(&Payload::Membership(membership()));
+        let stored = encode_stored_membership(&StoredMembership::new(Some(log_id(7, 9)), membership()));
+        for length in 0..payload.len() {
+            decode_payload(payload.slice(..length)).unwrap_err();
+        }
+        for length in 1..stored.len() {
+            decode_stored_membership(stored.slice(..length)).unwrap_err();
+        }
+        decode_payload([payload, Bytes::from_static(b"x")].concat().into()).unwrap_err();
+        decode_payload(Bytes::from_static(&[BLANK, 0])).unwrap_err();
+        decode_payload(Bytes::from_static(&[3])).unwrap_err();
+        decode_stored_membership(Bytes::from_static(&[2])).unwrap_err();
+        // A count that could not fit in memory.
+        decode_payload(Bytes::from_static(&[MEMBERSHIP, 0xff, 0xff, 0xff, 0xff])).unwrap_err();
+    }
+}

@@ -47,7 +47,7 @@ pub use fault::OnFault;
 pub use handle::{Handle, RaftStatus};
 pub use leadership::Leadership;
 pub use machine::ApplySink;
-pub use propose::Committed;
+pub use propose::{Committed, PROPOSAL_BYTES_MAX};
 pub use start::{LogPlace, start};
 pub use tasks::Tasks;
 pub use types::PeerInfo;

@@ -20,6 +20,9 @@ use crate::{Leadership, ProposeError};
 /// Time after which a leader that had lost its quorum is tried again.
 const RETRY_INTERVAL: Duration = Duration::from_millis(100);
 
+/// Largest proposal that a record of the log holds, in bytes. The edge refuses far smaller ones; beyond it the log would fail.
+pub const PROPOSAL_BYTES_MAX: usize = wal::MAX_PAYLOAD - 1;
+
 /// A proposal that was committed and applied on this member.
 #[derive(Debug)]
 pub struct Committed {
@@ -74,6 +77,9 @@ impl Handle {
     }
 
     async fn propose_once(&self, payload: Bytes, deadline: Instant) -> Result<Committed, ProposeError> {
+        if payload.len() > PROPOSAL_BYTES_MAX {
+            return Err(ProposeError::TooManyRequests);
+        }
         let place = self.admission().admit(payload.len())?;
         let (waiting, outcome) = oneshot::channel::<Outcome>();
         let answer = Answer { waiting, _place: place };

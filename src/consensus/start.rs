@@ -1,7 +1,7 @@
 //! The start of a member: open the log, hold the state against it, replay, and take part.
 //!
 //! The order of refusals: settings that contradict each other, a log of another owner, a state that does not fit the log. Nothing is
-//! written to a directory that is refused.
+//! written to a directory that is refused, but that a torn end of its log is mended.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -45,6 +45,10 @@ impl LogPlace {
     pub fn on_disk(dir: impl Into<PathBuf>) -> Self {
         Self { fs: Arc::new(wal::RealFs), dir: dir.into(), options: wal::Options::default() }
     }
+
+    pub(crate) fn is_taken(&self) -> Result<bool, Error> {
+        wal::Log::exists(&*self.fs, &self.dir).map_err(|error| Error::Log(Arc::new(error)))
+    }
 }
 
 /// Starts the consensus of this member on the runtime of the caller, and returns when everything committed before is applied again.
@@ -66,6 +70,9 @@ pub async fn start(
     let fault = FaultReport::new(on_fault);
     let identity = Identity { cluster: config.cluster, member: config.member };
 
+    if !config.members.contains_key(&config.member) && !log.is_taken()? {
+        return Err(not_a_member());
+    }
     let applied = machine.applied().0.map(raft_log_id);
     let (flushed_sender, flushed) = watch::channel(Flushed { count: 0, durable: durable(&machine)? });
     let (log, thread) = LogStore::open(&log, identity, flushed.clone(), fault.clone())?;
@@ -111,6 +118,10 @@ pub async fn start(
     Ok((Handle::new(Shared { raft, admission, reads, leadership, watermark, server, data }), tasks))
 }
 
+fn not_a_member() -> Error {
+    Error::Config("this member is not among the initial members".to_owned())
+}
+
 /// What an opened machine holds is on disk.
 fn durable(machine: &Machine) -> Result<Option<Durable>, Error> {
     let (last, membership) = machine.applied();
@@ -126,9 +137,7 @@ async fn begin(raft: &Raft, config: &Config, is_new: bool) -> Result<(), Error> 
             config.members.iter().map(|(member, info)| (member.get(), info.clone())).collect();
         return match raft.initialize(members).await {
             Ok(()) => Ok(()),
-            Err(RaftError::APIError(InitializeError::NotInMembers(_))) => {
-                Err(Error::Config("this member is not among the initial members".to_owned()))
-            }
+            Err(RaftError::APIError(InitializeError::NotInMembers(_))) => Err(not_a_member()),
             Err(error) => Err(Error::Stopped(error.to_string())),
         };
     }

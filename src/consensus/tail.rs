@@ -134,3 +134,70 @@ fn cost(entry: &Entry) -> usize {
     };
     payload + ENTRY_OVERHEAD
 }
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+
+    use super::*;
+    use crate::types::{Command, log_id};
+
+    fn entry(term: u64, index: u64, bytes: usize) -> Entry {
+        Entry { log_id: log_id(term, index), payload: Payload::Normal(Command(Bytes::from(vec![0; bytes]))) }
+    }
+
+    fn tail(indexes: Range<u64>, bytes: usize) -> Tail {
+        let mut tail = Tail::new(None, None);
+        indexes.for_each(|index| tail.push(entry(1, index, bytes)));
+        tail
+    }
+
+    fn indexes(entries: &[Entry]) -> Vec<u64> {
+        entries.iter().map(|entry| entry.log_id.index).collect()
+    }
+
+    #[test]
+    fn only_what_is_on_disk_leaves_memory() {
+        let mut tail = tail(0..40, 1 << 20);
+        tail.evict(|id| id.index < 5);
+        assert_eq!(tail.cached_from(), 5, "entry 5 is nowhere else");
+        tail.evict(|_| true);
+        assert!(tail.bytes <= CACHE_BYTES_MAX && tail.cached_from() < 40);
+        assert_eq!((tail.first(), tail.next()), (0, 40), "the log itself is as long as before");
+    }
+
+    #[test]
+    fn a_read_is_cut_to_the_log_and_split_where_memory_begins() {
+        let mut tail = tail(0..40, 1 << 20);
+        tail.evict(|_| true);
+        let from = tail.cached_from();
+        assert_eq!(tail.read(3..60, 100, usize::MAX), (3..from, Vec::new()), "what is on disk comes first");
+        let (cold, entries) = tail.read(from..60, 100, usize::MAX);
+        assert!(cold.is_empty());
+        assert_eq!(indexes(&entries), (from..40).collect::<Vec<_>>());
+        assert_eq!(indexes(&tail.read(from..40, 3, usize::MAX).1), [from, from + 1, from + 2]);
+        assert_eq!(indexes(&tail.read(from..40, 100, 1).1), [from], "the first entry comes whatever its size");
+        assert_eq!(tail.read(40..60, 100, usize::MAX), (40..40, Vec::new()));
+    }
+
+    #[test]
+    fn a_purge_beyond_the_end_begins_the_log_anew() {
+        let mut tail = tail(0..5, 1);
+        tail.purge(log_id(3, 99));
+        assert_eq!((tail.first(), tail.next()), (100, 100));
+        assert_eq!((tail.purged(), tail.last()), (Some(log_id(3, 99)), Some(log_id(3, 99))));
+        tail.push(entry(3, 100, 1));
+        assert_eq!(indexes(&tail.read(0..200, 100, usize::MAX).1), [100]);
+    }
+
+    #[test]
+    fn a_truncation_leaves_what_was_before_it() {
+        let mut tail = tail(0..5, 1);
+        tail.truncate_after(Some(log_id(1, 2)));
+        assert_eq!(tail.last(), Some(log_id(1, 2)));
+        tail.push(entry(2, 3, 1));
+        assert_eq!(indexes(&tail.read(0..9, 100, usize::MAX).1), [0, 1, 2, 3]);
+        tail.truncate_after(None);
+        assert_eq!((tail.last(), tail.next(), tail.bytes), (None, 0, 0));
+    }
+}

@@ -1,13 +1,15 @@
 //! A running member: proposals, reads, leadership, limits, the end.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures::future::join_all;
 use model::{LogIndex, MemberId, Revision, Term};
+use state::{MemoryStorage, Storage};
 use tokio::time::Instant;
 
 use super::{Disks, config, put, soon};
-use crate::{Config, Leadership, ProposeError, ReadIndexError};
+use crate::{ApplySink, Config, Leadership, ProposeError, ReadIndexError};
 
 #[tokio::test]
 async fn a_new_member_creates_its_cluster_and_leads_it() {
@@ -153,8 +155,10 @@ async fn proposals_under_way_are_answered_before_the_end() {
 #[tokio::test]
 async fn a_member_that_is_not_in_its_cluster_is_refused() {
     let config = Config { member: MemberId::new(0xee), ..config() };
-    let error = Disks::new().try_start(config).await.err().unwrap();
+    let disks = Disks::new();
+    let error = disks.try_start(config).await.err().unwrap();
     assert!(matches!(error, crate::Error::Config(_)), "{error}");
+    assert!(!disks.log().is_taken().unwrap(), "a cluster that cannot be is not begun");
 }
 
 #[tokio::test]
@@ -169,4 +173,107 @@ async fn a_failed_write_of_the_log_is_a_fault_and_is_told_once() {
     let faults = member.faults.lock();
     assert_eq!(faults.len(), 1, "{faults:?}");
     assert!(matches!(faults[0], crate::Error::Log(_)), "{faults:?}");
+}
+
+#[tokio::test]
+async fn a_proposal_that_no_record_holds_is_refused_before_it_can_fail_the_log() {
+    let member = Disks::new().start().await;
+    let payload = bytes::Bytes::from(vec![0; crate::PROPOSAL_BYTES_MAX + 1]);
+    assert_eq!(member.handle.propose(payload, soon()).await.unwrap_err(), ProposeError::TooManyRequests);
+    member.put("k", "v").await;
+    member.stop().await;
+}
+
+/// Holds the apply worker at the first batch that changes something, until told to go on.
+struct Gate(Option<std::sync::mpsc::Receiver<()>>);
+
+impl ApplySink for Gate {
+    fn applied(&mut self, batch: Arc<model::AppliedBatch>) {
+        if !batch.changes.is_empty()
+            && let Some(gate) = self.0.take()
+        {
+            gate.recv().unwrap();
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 3)]
+async fn a_read_waits_until_what_was_committed_is_applied_here() {
+    let (open, gate) = std::sync::mpsc::channel();
+    let sink = Box::new(Gate(Some(gate)));
+    let member = Disks::new().try_start_with(config(), state::Options::default(), sink).await.unwrap();
+    // Answered, for answers come before the sink; the next one is committed and not applied.
+    member.put("k", "1").await;
+    let handle = member.handle.clone();
+    let second = tokio::spawn(async move { handle.propose(put("k", "2"), soon()).await });
+    while member.handle.status().committed.get() < 3 {
+        tokio::task::yield_now().await;
+    }
+    let handle = member.handle.clone();
+    let read = tokio::spawn(async move { handle.read_index(soon()).await });
+    // A read that would not wait is answered by then: the second write waits for nothing but the gate.
+    let early = member.handle.read_index(Instant::now() + Duration::from_millis(50)).await;
+    assert_eq!(early.unwrap_err(), ReadIndexError::Timeout);
+    assert!(!read.is_finished() && !second.is_finished());
+    assert_eq!(member.get("k").as_deref(), Some("1"));
+
+    open.send(()).unwrap();
+    read.await.unwrap().unwrap();
+    assert_eq!(member.get("k").as_deref(), Some("2"));
+    second.await.unwrap().unwrap();
+    member.stop().await;
+}
+
+/// A storage whose groups wait at a gate.
+struct GatedStorage {
+    within: MemoryStorage,
+    gate: parking_lot::Mutex<std::sync::mpsc::Receiver<()>>,
+}
+
+impl Storage for GatedStorage {
+    fn view(&self) -> Arc<dyn state::View> {
+        self.within.view()
+    }
+
+    fn ingest(&self, group: &mut dyn Iterator<Item = state::Change>) -> Result<(), state::Fault> {
+        // Once nobody holds the other end, everything passes.
+        let _ = self.gate.lock().recv();
+        self.within.ingest(group)
+    }
+
+    fn discard(&self, from: &[u8], to: &[u8]) -> Result<(), state::Fault> {
+        self.within.discard(from, to)
+    }
+
+    fn disk_bytes(&self) -> u64 {
+        self.within.disk_bytes()
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_full_memory_holds_proposals_back_until_it_is_flushed() {
+    let (open, gate) = std::sync::mpsc::channel();
+    let storage = Arc::new(GatedStorage { within: MemoryStorage::new(), gate: gate.into() });
+    let disks = Disks { storage: storage.clone(), ..Disks::new() };
+    let options = state::Options { flush_bytes: 20_000 };
+    let member = disks.try_start_with(config(), options, Box::new(Gate(None))).await.unwrap();
+    // In many groups, so that memory is looked at between them.
+    let handle = member.handle.clone();
+    let puts = tokio::spawn(async move {
+        for n in 0..500 {
+            handle.propose(put(&format!("k{n}"), "v"), soon()).await.unwrap();
+        }
+    });
+    // The same twice in a row: nothing is applied any more.
+    let mut applied = (0, 1);
+    while applied.0 != applied.1 {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        applied = (applied.1, member.handle.status().applied.get());
+    }
+    assert!(!puts.is_finished(), "memory for {} entries was found although none could be flushed", applied.0);
+    assert_eq!(storage.disk_bytes(), 0);
+    drop(open);
+    puts.await.unwrap();
+    assert!(storage.disk_bytes() > 0);
+    member.stop().await;
 }

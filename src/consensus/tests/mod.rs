@@ -1,8 +1,10 @@
 //! A member of one, over a file system in memory and the real state machine, with all that its tests ask of it.
 
+mod alone;
 mod log_store;
 mod log_suite;
 mod member;
+mod on_disk;
 mod restart;
 
 use std::collections::BTreeMap;
@@ -54,16 +56,26 @@ impl Disks {
     }
 
     pub(crate) async fn try_start(&self, config: Config) -> Result<Member, Error> {
-        let machine = state::Machine::open(self.storage.clone(), state::Options::default()).unwrap();
-        let reader = machine.reader();
         let batches = Arc::new(Mutex::new(Vec::new()));
+        let member = self.try_start_with(config, state::Options::default(), Box::new(Batches(batches.clone()))).await?;
+        Ok(Member { batches, ..member })
+    }
+
+    pub(crate) async fn try_start_with(
+        &self,
+        config: Config,
+        options: state::Options,
+        sink: Box<dyn ApplySink>,
+    ) -> Result<Member, Error> {
+        let machine = state::Machine::open(self.storage.clone(), options).unwrap();
+        let reader = machine.reader();
         let faults = Arc::new(Mutex::new(Vec::new()));
         let on_fault = {
             let faults = faults.clone();
             Arc::new(move |error| faults.lock().push(error))
         };
-        let (handle, tasks) = start(config, machine, self.log(), Box::new(Batches(batches.clone())), on_fault).await?;
-        Ok(Member { handle, tasks, reader, batches, faults })
+        let (handle, tasks) = start(config, machine, self.log(), sink, on_fault).await?;
+        Ok(Member { handle, tasks, reader, batches: Arc::default(), faults })
     }
 
     pub(crate) async fn start(&self) -> Member {

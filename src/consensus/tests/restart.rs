@@ -52,6 +52,21 @@ async fn after_a_power_cut_a_confirmed_read_sees_everything_acknowledged() {
 }
 
 #[tokio::test]
+async fn an_answer_is_given_only_when_its_entry_is_on_the_platter() {
+    let disks = Disks::new();
+    let member = disks.start().await;
+    for n in 0..50 {
+        let committed = member.put("k", &n.to_string()).await;
+        let cut = Disks { fs: disks.fs.fork(), ..disks.clone() };
+        cut.fs.power_cycle(wal::Survival::Nothing);
+        let place = cut.log();
+        let (_log, recovered) = wal::Log::open(place.fs, &place.dir, place.options).unwrap();
+        assert!(recovered.last.is_some_and(|last| last.index >= committed.log_id.index.get()), "{recovered:?}");
+    }
+    member.stop().await;
+}
+
+#[tokio::test]
 async fn a_member_dropped_without_a_word_comes_back() {
     let disks = Disks::new();
     for round in 0..5 {
