@@ -14,6 +14,10 @@ use crate::config::Settings;
 /// Connections that the kernel holds until they are accepted.
 const BACKLOG: u32 = 1024;
 
+/// Threads for long reads, flushes and the like: enough to keep a disk busy, few enough that each one's share of the allocator's
+/// memory does not count.
+const BLOCKING_THREADS_MAX: usize = 16;
+
 /// What stopping may take in all, so that who sends SIGTERM need not send SIGKILL after five seconds.
 const STOP_MAX: Duration = Duration::from_millis(4500);
 
@@ -25,6 +29,7 @@ const STOP_MAX: Duration = Duration::from_millis(4500);
 pub(crate) fn serve(settings: &Settings) -> Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(workers())
+        .max_blocking_threads(BLOCKING_THREADS_MAX)
         .thread_name("quorate")
         .enable_all()
         .build()

@@ -27,6 +27,20 @@ pub(crate) fn read(
     }
 }
 
+/// As [`read`], unless the range holds more than `keys_max` keys: then nothing, found out after walking that many.
+pub(crate) fn read_within(
+    sight: &Sight,
+    request: &RangeRequest,
+    at: Revision,
+    revision: Revision,
+    keys_max: usize,
+) -> Result<Option<RangeResponse>, Fault> {
+    let found = Merge::open(sight, &request.range, at).take(keys_max.saturating_add(1));
+    let response = select(found, request, revision)?;
+    let is_whole = usize::try_from(response.count).is_ok_and(|count| count <= keys_max);
+    Ok(is_whole.then_some(response))
+}
+
 /// Makes the answer to `request` from the keys of its range.
 pub(crate) fn select(
     found: impl Iterator<Item = Result<Found, Fault>>,

@@ -71,6 +71,18 @@ impl Reader {
         Ok(range::read(&sight, request, at, sight.revision)?)
     }
 
+    /// Reads a range of at most `keys_max` keys; one that holds more is not read to its end, and answered with nothing. For
+    /// callers that must not be kept long.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::range`].
+    pub fn range_within(&self, request: &RangeRequest, keys_max: usize) -> Result<Option<RangeResponse>, ReadError> {
+        let sight = Sight::open(&self.shared);
+        let at = sight.resolve(request.revision)?;
+        Ok(range::read_within(&sight, request, at, sight.revision, keys_max)?)
+    }
+
     /// Answers a transaction that only reads, all of it at one revision.
     ///
     /// # Errors

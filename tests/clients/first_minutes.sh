@@ -19,7 +19,8 @@ status=$(curl -s -o "$work/busy" -w '%{http_code}' -X PUT "$base/v1/locks/my-job
 [ "$status" = 409 ] && grep -q lock-held "$work/busy" || { cat "$work/busy"; exit 1; }
 
 # etcdctl sees the same key.
-ETCDCTL_API=3 etcdctl --endpoints "$base" get --prefix /default/locks/my-job/ --keys-only | grep -q "/default/locks/my-job/$session"
+ETCDCTL_API=3 etcdctl --endpoints "$base" get --prefix /default/locks/my-job/ --keys-only >"$work/keys"
+grep -q "^/default/locks/my-job/$session\$" "$work/keys"
 
 # A watch over SSE, with a cursor in every event.
 curl -sN "$base/v1/watch?prefix=greeting" >"$work/events" &
@@ -35,8 +36,9 @@ status=$(curl -s -o /dev/null -w '%{http_code}' -X DELETE "$base/v1/locks/my-job
 curl -sf -X DELETE "$base/v1/locks/my-job/claims/$session" -H "If-Match: \"$token\""
 
 # The docs, offline; the document they show; health and metrics.
-curl -sfL "$base/docs" | grep -qi swagger
-curl -sf "$base/openapi.json" | grep -q '"openapi":"3.1'
-[ "$(curl -sf "$base/health")" = '{"health":"true","reason":""}' ]
-curl -sf "$base/metrics" | grep -q '^etcd_server_has_leader 1'
-curl -sf "$base/version" | grep -q etcdserver
+fetch() { curl -sfL "$base$1" >"$work/fetched"; }
+fetch /docs && grep -qi swagger "$work/fetched"
+fetch /openapi.json && grep -Eq '"openapi": ?"3\.1' "$work/fetched"
+fetch /health && [ "$(cat "$work/fetched")" = '{"health":"true","reason":""}' ]
+fetch /metrics && grep -q '^etcd_server_has_leader 1' "$work/fetched"
+fetch /version && grep -q etcdserver "$work/fetched"

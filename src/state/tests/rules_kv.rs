@@ -143,6 +143,24 @@ fn ranges_select_by_bytes() {
 }
 
 #[test]
+fn a_bounded_read_answers_the_same_or_nothing() {
+    for mut rig in Rig::both() {
+        for n in 0..20 {
+            rig.put(&format!("k{n:02}"), "v");
+            if n == 10 {
+                rig.flush();
+            }
+        }
+        for request in [read("k", "l"), read("k", "l").with_limit(3), RangeRequest { count_only: true, ..read("k", "l") }] {
+            let whole = rig.reader().range(&request).unwrap();
+            assert_eq!(rig.reader().range_within(&request, 20).unwrap(), Some(whole), "{request:?}");
+            assert_eq!(rig.reader().range_within(&request, 19).unwrap(), None, "{request:?}");
+        }
+        assert_eq!(rig.reader().range_within(&read("x", "y"), 0).unwrap().map(|found| found.count), Some(0));
+    }
+}
+
+#[test]
 fn bounds_longer_than_any_key_are_answered() {
     let long = |byte: u8| Bytes::from(vec![byte; 70_000]);
     let key = Bytes::from(vec![b'k'; 65_000]);
