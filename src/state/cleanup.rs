@@ -21,11 +21,18 @@ const CHUNK_EVENTS: usize = 50_000;
 #[derive(Clone)]
 pub struct CleanupJob {
     shared: Arc<Shared>,
+    chunk_events: usize,
 }
 
 impl CleanupJob {
     pub(crate) const fn new(shared: Arc<Shared>) -> Self {
-        Self { shared }
+        Self { shared, chunk_events: CHUNK_EVENTS }
+    }
+
+    /// The same job, in chunks that a test can fill.
+    #[cfg(test)]
+    pub(crate) fn in_chunks_of(self, chunk_events: usize) -> Self {
+        Self { chunk_events, ..self }
     }
 
     /// Reclaims one chunk, and says whether there is more. Waits for a flush that is running. How fast chunks follow each other is
@@ -48,7 +55,7 @@ impl CleanupJob {
         let view = shared.storage.view();
         for (count, event) in stored::events(&*view, cursor.next, last).enumerate() {
             let (position, event) = event?;
-            if count >= CHUNK_EVENTS && position.revision < last {
+            if count >= self.chunk_events && position.revision < last {
                 next.next = position;
                 break;
             }

@@ -150,24 +150,58 @@ fn memory_is_bounded_by_flushes() {
 #[test]
 fn cleanup_goes_on_after_a_crash_where_it_stopped() {
     for mut rig in Rig::both() {
-        for _ in 0..12 {
-            rig.apply((0..5_000).map(|_| put("hot", "x")));
-        }
+        rig.apply((0..1_000).map(|_| put("hot", "x")));
         rig.flush();
-        rig.ok(compact(60_000));
-        let job = rig.machine().take_cleanup().unwrap();
+        rig.ok(compact(1_000));
+        let job = rig.machine().take_cleanup().unwrap().in_chunks_of(300);
         assert!(job.run().unwrap(), "the first chunk is not all");
         let cleaned = rig.reader().cleaned_revision();
-        assert!(cleaned > Revision::new(49_000) && cleaned < Revision::new(60_000));
+        assert!(cleaned > Revision::new(290) && cleaned < Revision::new(310));
         drop(job);
         rig.restart();
         // The compaction itself has not been replayed yet, but what it removed is gone, and readers are not told otherwise.
-        assert_eq!(rig.reader().compact_revision(), Revision::new(60_000));
-        assert!(rig.reader().get_at(b"hot", Revision::new(59_999)).is_err());
-        assert_eq!(rig.reader().get_at(b"hot", Revision::new(60_000)).unwrap().unwrap().version, 59_999);
+        assert_eq!(rig.reader().compact_revision(), Revision::new(1_000));
+        assert!(rig.reader().get_at(b"hot", Revision::new(999)).is_err());
+        assert_eq!(rig.reader().get_at(b"hot", Revision::new(1_000)).unwrap().unwrap().version, 999);
         rig.crash();
         rig.clean();
-        assert_eq!(rig.reader().cleaned_revision(), Revision::new(60_000));
+        assert_eq!(rig.reader().cleaned_revision(), Revision::new(1_000));
+        assert_eq!(rig.stored(0x30), 1, "the version before the newest, which lives at 1000");
+    }
+}
+
+#[test]
+fn the_last_revision_is_cleaned_up_whole() {
+    let mut rig = Rig::in_memory();
+    rig.apply((0..50).map(|key| put(&format!("k{key}"), "")));
+    rig.ok(delete("k", "l"));
+    rig.flush();
+    rig.ok(compact(52));
+    let job = rig.machine().take_cleanup().unwrap().in_chunks_of(10);
+    while job.run().unwrap() {}
+    assert_eq!((rig.stored(0x20), rig.stored(0x30), rig.stored(0x40)), (0, 0, 50));
+}
+
+#[test]
+fn a_cleanup_for_a_compaction_that_is_ahead_of_the_last_flush_survives_a_restart() {
+    for mut rig in Rig::both() {
+        rig.put("k", "1"); // 2
+        rig.put("k", "2"); // 3
+        rig.flush();
+        rig.put("k", "3"); // 4
+        rig.ok(compact(4));
+        rig.clean();
+        assert_eq!(rig.reader().cleaned_revision(), Revision::new(4));
+        assert_eq!((rig.stored(0x30), rig.stored(0x40)), (0, 0));
+        rig.restart();
+        let reader = rig.reader();
+        assert_eq!((reader.revision(), reader.compact_revision()), (Revision::new(3), Revision::new(3)));
+        assert_eq!(reader.get_at(b"k", Revision::ZERO).unwrap().unwrap().value, "2");
+        assert!(reader.get_at(b"k", Revision::new(2)).is_err());
+        // A reader keeps the storage open.
+        drop(reader);
+        rig.crash();
+        assert_eq!(rig.reader().compact_revision(), Revision::new(4));
     }
 }
 

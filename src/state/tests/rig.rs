@@ -1,5 +1,6 @@
 //! A machine with what surrounds it in a node: its storage, its log, and somebody who runs its jobs.
 
+use std::ops::Bound;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -138,6 +139,11 @@ impl Rig {
             self.storage = Some(Arc::new(FjallStorage::open(directory.path().join("state")).unwrap()));
         }
         self.machine = Some(Machine::open(Arc::clone(self.storage.as_ref().unwrap()), OPTIONS).unwrap());
+    }
+
+    /// How many records with this tag the storage holds.
+    pub(super) fn stored(&self, tag: u8) -> usize {
+        self.storage().view().range(Bound::Included(&[tag]), Bound::Excluded(&[tag + 1])).count()
     }
 
     /// Everything that a client could see, for comparisons.

@@ -218,6 +218,13 @@ fn many_writes_are_found_again_within_the_transaction() {
         .map(|answer| if let OpResponse::Range(answer) = answer { answer.count } else { -1 })
         .collect();
     assert_eq!(counts, [1, 60, 0]);
+    let gone = || Op::Delete(delete_request("k07", ""));
+    let mut ops: Vec<Op> = (0..30).map(|key| put(&format!("j{key:02}"))).collect();
+    ops.extend([gone(), gone()]);
+    let response = run(&mut rig, txn(ops));
+    let deleted =
+        |at: usize| if let OpResponse::Delete(answer) = &response.responses[at] { answer.deleted } else { -1 };
+    assert_eq!((deleted(30), deleted(31)), (1, 0), "the second finds the first");
     let twice: Vec<Op> = (0..40).chain([5]).map(|key| put(&format!("k{key:02}"))).collect();
     assert_eq!(rig.refused(Command::Txn(txn(twice))), Rejection::DuplicateKey);
 }
