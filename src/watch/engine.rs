@@ -85,9 +85,6 @@ impl Engine {
 
     fn take_changes(&mut self, changes: &[Change]) {
         for change in changes {
-            if change.revision > self.recent.next() {
-                return;
-            }
             if change.revision == self.recent.next() {
                 self.fan_out(change);
             }

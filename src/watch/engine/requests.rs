@@ -11,6 +11,9 @@ use crate::request::{Request, WatchRequest, watched};
 use crate::slab::Key;
 use crate::watcher::{Position, Stream, Watcher};
 
+/// Watchers of a dropped stream that are removed at once.
+const FORGOTTEN_PER_VISIT: usize = 16;
+
 impl Engine {
     /// Looks at a stream that rang.
     pub(super) fn visit(&mut self, queue: &Arc<StreamQueue>) {
@@ -75,14 +78,24 @@ impl Engine {
         self.forget(watcher);
     }
 
-    /// The stream was dropped.
+    /// The stream was dropped. One with many watchers is looked at again until they are gone, so that others have their turns.
     fn close(&mut self, key: Key<Stream>) {
-        let Some(stream) = self.streams.get(key) else { return };
-        let watchers: Vec<Key<Watcher>> = stream.watchers.values().copied().collect();
-        for watcher in watchers {
+        let Some(stream) = self.streams.get_mut(key) else { return };
+        let some: Vec<(i64, Key<Watcher>)> =
+            stream.watchers.iter().map(|(id, watcher)| (*id, *watcher)).take(FORGOTTEN_PER_VISIT).collect();
+        for (id, _) in &some {
+            stream.watchers.remove(id);
+        }
+        let is_last = stream.watchers.is_empty();
+        if !is_last {
+            self.ringing.push_back(Arc::clone(&stream.queue));
+        }
+        for (_, watcher) in some {
             self.forget(watcher);
         }
-        self.streams.remove(key);
+        if is_last {
+            self.streams.remove(key);
+        }
     }
 
     fn forget(&mut self, key: Key<Watcher>) {

@@ -360,6 +360,28 @@ fn a_snapshot_without_compaction_loses_nothing() {
 }
 
 #[test]
+fn who_waits_for_room_is_not_overtaken() {
+    let mut rig = rig();
+    let stream = rig.handle.open_stream(2);
+    for key in ["a", "b"] {
+        rig.create(&stream, WatchRequest::new(single(key)));
+    }
+    for key in ["b", "b", "a"] {
+        rig.write(&[(key, Some("5"))]);
+    }
+    rig.settle();
+    let mut heard = Vec::new();
+    for _ in 0..4 {
+        heard.extend(stream.try_recv());
+        // A batch that comes before the hub looks who wants room.
+        rig.write(&[("b", Some("6"))]);
+        rig.take_batch();
+        rig.engine.take_turn();
+    }
+    assert_eq!(events(&heard), pairs(&[(7, "b"), (8, "b"), (9, "a"), (10, "b"), (11, "b")]));
+}
+
+#[test]
 fn dropping_a_stream_forgets_all_of_it() {
     let mut rig = rig();
     let stream = rig.handle.open_stream(1);
@@ -369,6 +391,11 @@ fn dropping_a_stream_forgets_all_of_it() {
     rig.settle();
     drop(stream);
     drop(rig.handle.open_stream(1));
+    let many = rig.handle.open_stream(100);
+    for _ in 0..50 {
+        rig.create(&many, all());
+    }
+    drop(many);
     rig.write(&[("a", Some("5"))]);
     rig.settle();
     let counters = rig.handle.counters();
