@@ -314,6 +314,25 @@ fn all_events_of_a_revision_come_in_one_message_and_the_header_says_when() {
 }
 
 #[test]
+fn a_watcher_behind_gets_messages_of_bounded_size() {
+    let mut rig = Rig::new(&Past::with_read_max(0), 100);
+    let value = "v".repeat(300 << 10);
+    for key in ["a", "b", "c", "d", "e", "f", "g", "h", "i", "j"] {
+        rig.write(&[(key, Some(&value))]);
+    }
+    for mut rig in [Rig::new(&rig.past, 1), rig] {
+        rig.settle();
+        let (_, messages) = rig.watch(all().starting_at(revision(2)));
+        assert_eq!(events(&messages).len(), 10);
+        for message in &messages[1..] {
+            let WatchMessage::Events(events) = message else { panic!("{message:?}") };
+            let bytes: usize = events.iter().map(|event| event.kv.value.len()).sum();
+            assert!(bytes < (1 << 20) + value.len(), "{bytes} bytes");
+        }
+    }
+}
+
+#[test]
 fn a_watcher_without_a_start_does_not_see_what_the_store_showed_before_it() {
     let mut rig = rig();
     rig.settle();
