@@ -315,7 +315,7 @@ fn all_events_of_a_revision_come_in_one_message_and_the_header_says_when() {
 
 #[test]
 fn a_watcher_behind_gets_messages_of_bounded_size() {
-    let mut rig = Rig::new(&Past::with_read_max(0), 100);
+    let rig = Rig::new(&Past::with_read_max(0), 100);
     let value = "v".repeat(300 << 10);
     for key in ["a", "b", "c", "d", "e", "f", "g", "h", "i", "j"] {
         rig.write(&[(key, Some(&value))]);
