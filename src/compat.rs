@@ -171,11 +171,17 @@ mod tests {
 
     #[test]
     fn protection_is_never_promised_and_not_given() {
-        assert_eq!(sort(&["--cert-file", "c.pem"]).unwrap_err().to_string(), "--cert-file: TLS is not part of this version");
+        assert_eq!(
+            sort(&["--cert-file", "c.pem"]).unwrap_err().to_string(),
+            "--cert-file: TLS is not part of this version"
+        );
         assert!(sort(&["--client-cert-auth"]).is_err());
         assert!(sort(&["--client-cert-auth=false"]).is_ok());
         assert!(sort(&["--auth-token=jwt"]).is_err());
-        assert!(sort(&["--auth-token=simple"]).is_ok(), "etcd's default, which promises nothing while there are no users");
+        assert!(
+            sort(&["--auth-token=simple"]).is_ok(),
+            "etcd's default, which promises nothing while there are no users"
+        );
     }
 
     #[test]

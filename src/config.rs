@@ -28,7 +28,7 @@ pub(crate) struct Cli {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Task {
     /// Run a member: what happens without a subcommand as well.
-    Server(ServerFlags),
+    Server(Box<ServerFlags>),
     /// Look into a write-ahead log.
     Wal {
         #[command(subcommand)]
@@ -75,7 +75,6 @@ pub(crate) enum LogFormat {
 
 /// Flags of a member, each with etcd's name, variable and default.
 #[derive(Clone, Debug, Args)]
-#[expect(clippy::doc_markdown, reason = "these comments are the help text that users read")]
 pub(crate) struct ServerFlags {
     /// Human-readable name of this member
     #[arg(long, env = "ETCD_NAME", default_value = "default")]
@@ -93,7 +92,12 @@ pub(crate) struct ServerFlags {
     #[arg(long, env = "ETCD_LISTEN_PEER_URLS", value_delimiter = ',', default_value = "http://localhost:2380")]
     listen_peer_urls: Vec<String>,
     /// Addresses that peers are told; this member's identity is made of them
-    #[arg(long, env = "ETCD_INITIAL_ADVERTISE_PEER_URLS", value_delimiter = ',', default_value = "http://localhost:2380")]
+    #[arg(
+        long,
+        env = "ETCD_INITIAL_ADVERTISE_PEER_URLS",
+        value_delimiter = ',',
+        default_value = "http://localhost:2380"
+    )]
     initial_advertise_peer_urls: Vec<String>,
     /// Members of a new cluster, NAME=URL,...; this version takes one [default: this member]
     #[arg(long, env = "ETCD_INITIAL_CLUSTER")]
@@ -174,7 +178,9 @@ impl ServerFlags {
         ensure!(self.max_request_bytes > 0, "--max-request-bytes must be above 0");
         self.check_cluster()?;
         let listen = self.listen_addresses()?;
-        for url in self.listen_peer_urls.iter().chain(&self.initial_advertise_peer_urls).chain(&self.advertise_client_urls) {
+        for url in
+            self.listen_peer_urls.iter().chain(&self.initial_advertise_peer_urls).chain(&self.advertise_client_urls)
+        {
             host_and_port(url).with_context(|| format!("{url:?} is not an address"))?;
         }
         let member_id = node::member_id(&self.initial_advertise_peer_urls, &self.initial_cluster_token);

@@ -122,7 +122,8 @@ fn the_table_of_floors_is_in_the_architecture_document() {
     for (from, to) in ARROWS {
         let row = text.lines().find(|line| line.trim_start_matches(['|', ' ', '`']).starts_with(&format!("{from}`")));
         let row = row.unwrap_or_else(|| panic!("ARCHITECTURE.md has no row for `{from}`"));
-        let named: BTreeSet<&str> = row.split('`').skip(3).step_by(2).filter(|n| ARROWS.iter().any(|(a, _)| a == n)).collect();
+        let named: BTreeSet<&str> =
+            row.split('`').skip(3).step_by(2).filter(|n| ARROWS.iter().any(|(a, _)| a == n)).collect();
         assert_eq!(named, to.iter().copied().collect(), "the row of `{from}` in ARCHITECTURE.md");
     }
 }

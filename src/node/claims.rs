@@ -265,7 +265,12 @@ impl Handle {
     /// # Errors
     ///
     /// See [`Error`]. Releasing twice is safe.
-    pub async fn release(&self, identity: Identity, key: Bytes, token: Option<Revision>) -> Result<ReleaseOutcome, Error> {
+    pub async fn release(
+        &self,
+        identity: Identity,
+        key: Bytes,
+        token: Option<Revision>,
+    ) -> Result<ReleaseOutcome, Error> {
         match self.recipe(identity, recipes::Command::Release(Release { key, token })).await? {
             (_, recipes::Outcome::Release(outcome)) => Ok(outcome),
             (_, other) => unreachable!("a release was answered by {other:?}"),
@@ -347,7 +352,11 @@ impl Handle {
         }
     }
 
-    async fn recipe(&self, identity: Identity, command: recipes::Command) -> Result<(Revision, recipes::Outcome), Error> {
+    async fn recipe(
+        &self,
+        identity: Identity,
+        command: recipes::Command,
+    ) -> Result<(Revision, recipes::Outcome), Error> {
         command.check()?;
         match self.propose(identity, Command::Recipe(command.encode())).await? {
             (_, Outcome::Recipe(recipes::Outcome::Invalid(invalid))) => Err(invalid.into()),
@@ -370,8 +379,11 @@ impl Handle {
             ClaimState::Granted => {}
             ClaimState::Queued { ahead } => claim.ahead = ahead,
         }
-        if claim.ahead > 0 && let Some(head) = watched.head.clone() {
-            let read = self.range(RangeRequest { serializable: true, ..RangeRequest::new(KeyRange::Single(head)) }).await?;
+        if claim.ahead > 0
+            && let Some(head) = watched.head.clone()
+        {
+            let read =
+                self.range(RangeRequest { serializable: true, ..RangeRequest::new(KeyRange::Single(head)) }).await?;
             claim.holder = read.kvs.into_iter().next();
         }
         Ok(Some((claim, watched)))

@@ -253,7 +253,12 @@ impl Handle {
     /// # Errors
     ///
     /// [`Rejection::LeaseTtlTooLarge`], [`Rejection::LeaseExists`]; see [`Error`].
-    pub async fn lease_grant(&self, identity: Identity, id: LeaseId, ttl: i64) -> Result<(Revision, LeaseId, i64), Error> {
+    pub async fn lease_grant(
+        &self,
+        identity: Identity,
+        id: LeaseId,
+        ttl: i64,
+    ) -> Result<(Revision, LeaseId, i64), Error> {
         let ttl = self.lease_ttl(ttl)?;
         let id = if id.is_some() { id } else { self.new_lease_id() };
         match self.propose(identity, Command::LeaseGrant { id, ttl }).await? {

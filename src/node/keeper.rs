@@ -69,7 +69,10 @@ impl KeeperHandle {
         self.ask(|answer| Request::Life { id, answer }).await
     }
 
-    async fn ask<T>(&self, request: impl FnOnce(oneshot::Sender<Result<T, Unavailable>>) -> Request) -> Result<T, Unavailable> {
+    async fn ask<T>(
+        &self,
+        request: impl FnOnce(oneshot::Sender<Result<T, Unavailable>>) -> Request,
+    ) -> Result<T, Unavailable> {
         let (answer, answered) = oneshot::channel();
         self.requests.send(request(answer)).await.map_err(|_| Unavailable::Stopped)?;
         answered.await.unwrap_or(Err(Unavailable::Stopped))
@@ -203,7 +206,8 @@ impl Keeper {
                 let _ = answered;
             }
             Request::Life { id, answer } => {
-                let life = if self.leading { Ok(self.table.life(id, Instant::now())) } else { Err(Unavailable::NoLeader) };
+                let life =
+                    if self.leading { Ok(self.table.life(id, Instant::now())) } else { Err(Unavailable::NoLeader) };
                 let _ = answer.send(life);
             }
         }

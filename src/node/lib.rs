@@ -6,20 +6,20 @@
 //!
 //! Leaves to others: agreement (`consensus`), meaning of commands (`state`, `recipes`), wire and HTTP (`api`).
 
+mod claims;
+mod compactor;
 mod config;
 mod error;
+mod handle;
+mod history;
 mod ids;
 mod inbox;
-mod history;
-mod handle;
+mod keeper;
 mod leases;
 mod proposer;
-mod keeper;
-mod claims;
-mod waiters;
-mod compactor;
 mod sink;
 mod start;
+mod waiters;
 
 pub use claims::{
     Claim, ClaimOutcome, ClaimRequest, ClaimStream, OnTimeout, QueuePolicy, ReleaseOutcome, Session, SessionRequest,

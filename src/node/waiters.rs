@@ -109,7 +109,10 @@ pub(crate) struct Waiters {
 /// The task, and the way to it.
 pub(crate) fn waiters(reader: Reader, facts: FactReceiver) -> (WaitersHandle, Waiters) {
     let (sender, requests) = mpsc::channel(REQUESTS_MAX);
-    (WaitersHandle { requests: sender }, Waiters { lines: BTreeMap::new(), seen: Revision::ZERO, reader, facts, requests })
+    (
+        WaitersHandle { requests: sender },
+        Waiters { lines: BTreeMap::new(), seen: Revision::ZERO, reader, facts, requests },
+    )
 }
 
 impl Waiters {
@@ -266,8 +269,12 @@ impl Line {
 
     /// Tells everybody, and forgets those whose claim is gone.
     fn tell_all(&mut self) {
-        let places: BTreeMap<&Bytes, (usize, Revision)> =
-            self.queue.iter().enumerate().map(|(ahead, contender)| (&contender.key, (ahead, contender.create_revision))).collect();
+        let places: BTreeMap<&Bytes, (usize, Revision)> = self
+            .queue
+            .iter()
+            .enumerate()
+            .map(|(ahead, contender)| (&contender.key, (ahead, contender.create_revision)))
+            .collect();
         self.waiters.retain(|key, waiter| {
             let place = places.get(key).filter(|(_, create_revision)| *create_revision == waiter.create_revision);
             let state = match place {

@@ -138,12 +138,15 @@ async fn write_until_killed(
 
 fn operation(write: &Write) -> RequestOp {
     let request = match write {
-        Write::Put(key, value) => {
-            request_op::Request::RequestPut(PutRequest { key: key.clone(), value: value.clone(), ..PutRequest::default() })
-        }
-        Write::Delete(key) => {
-            request_op::Request::RequestDeleteRange(DeleteRangeRequest { key: key.clone(), ..DeleteRangeRequest::default() })
-        }
+        Write::Put(key, value) => request_op::Request::RequestPut(PutRequest {
+            key: key.clone(),
+            value: value.clone(),
+            ..PutRequest::default()
+        }),
+        Write::Delete(key) => request_op::Request::RequestDeleteRange(DeleteRangeRequest {
+            key: key.clone(),
+            ..DeleteRangeRequest::default()
+        }),
     };
     RequestOp { request: Some(request) }
 }
@@ -151,9 +154,7 @@ fn operation(write: &Write) -> RequestOp {
 /// The writes without deletions that found nothing: those make no event, and alone no revision.
 fn effective(writes: &[Write], responses: &[proto::etcdserverpb::ResponseOp]) -> Vec<Write> {
     use proto::etcdserverpb::response_op::Response;
-    let did = |response: &&proto::etcdserverpb::ResponseOp| {
-        !matches!(&response.response, Some(Response::ResponseDeleteRange(deleted)) if deleted.deleted == 0)
-    };
+    let did = |response: &&proto::etcdserverpb::ResponseOp| !matches!(&response.response, Some(Response::ResponseDeleteRange(deleted)) if deleted.deleted == 0);
     writes.iter().zip(responses).filter(|(_, response)| did(response)).map(|(write, _)| write.clone()).collect()
 }
 
@@ -223,7 +224,11 @@ fn fold(events: &[Event]) -> BTreeMap<Bytes, KeyValue> {
 }
 
 async fn stored(server: &Server) -> BTreeMap<Bytes, KeyValue> {
-    let all = RangeRequest { key: Bytes::from_static(b"\0"), range_end: Bytes::from_static(b"\0"), ..RangeRequest::default() };
+    let all = RangeRequest {
+        key: Bytes::from_static(b"\0"),
+        range_end: Bytes::from_static(b"\0"),
+        ..RangeRequest::default()
+    };
     let read = server.kv().await.range(all).await.expect("a read").into_inner();
     read.kvs.into_iter().map(|kv| (kv.key.clone(), kv)).collect()
 }

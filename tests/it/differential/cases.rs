@@ -53,7 +53,7 @@ fn grant(id: i64, ttl: i64) -> Step {
 
 /// All of them.
 pub(crate) fn cases() -> Vec<Case> {
-    [puts(), ranges(), sorts(), deletes(), transactions(), nested(), leases(), compactions()].concat()
+    [puts(), ranges(), sorts(), deletes(), transactions(), comparisons(), nested(), leases(), compactions()].concat()
 }
 
 fn puts() -> Vec<Case> {
@@ -145,25 +145,34 @@ fn deletes() -> Vec<Case> {
 }
 
 fn transactions() -> Vec<Case> {
-    use CompareResult::{Equal, Greater, Less, NotEqual};
-    use CompareTarget::{Create, Lease, Mod, Value, Version};
+    use CompareResult::Equal;
+    use CompareTarget::Version;
     let get = || vec![op(Request::RequestRange(range("a", "")))];
     let set = |key, value| op(Request::RequestPut(put(key, value)));
     let one = |compare| txn(vec![compare], get(), vec![]);
-    let mut cases = vec![
+    vec![
         ("txn: empty", txn(vec![], vec![], vec![])),
         ("txn: read only", txn(vec![], get(), vec![])),
         ("txn: put", txn(vec![], vec![set("t", "1"), op(Request::RequestRange(range("t", "")))], vec![])),
         ("txn: op without request", txn(vec![], vec![RequestOp { request: None }], vec![])),
         ("txn: empty compare key", one(compare("", Equal, Version, None))),
         ("txn: duplicate", txn(vec![], vec![set("t", "1"), set("t", "2")], vec![])),
-        ("txn: put in deleted range", txn(vec![], vec![set("t", "1"), op(Request::RequestDeleteRange(delete("a", "z")))], vec![])),
-        ("txn: delete before put", txn(vec![], vec![op(Request::RequestDeleteRange(delete("t", ""))), set("t", "1")], vec![])),
+        (
+            "txn: put in deleted range",
+            txn(vec![], vec![set("t", "1"), op(Request::RequestDeleteRange(delete("a", "z")))], vec![]),
+        ),
+        (
+            "txn: delete before put",
+            txn(vec![], vec![op(Request::RequestDeleteRange(delete("t", ""))), set("t", "1")], vec![]),
+        ),
         (
             "txn: deletes overlap",
             txn(
                 vec![],
-                vec![op(Request::RequestDeleteRange(delete("t", ""))), op(Request::RequestDeleteRange(delete("s", "u")))],
+                vec![
+                    op(Request::RequestDeleteRange(delete("t", ""))),
+                    op(Request::RequestDeleteRange(delete("s", "u"))),
+                ],
                 vec![],
             ),
         ),
@@ -172,19 +181,43 @@ fn transactions() -> Vec<Case> {
         ("txn: bad put in the other branch", txn(vec![], vec![], vec![set("", "v")])),
         (
             "txn: future read",
-            txn(vec![], vec![set("f", "1"), op(Request::RequestRange(RangeRequest { revision: 9999, ..range("a", "") }))], vec![]),
+            txn(
+                vec![],
+                vec![set("f", "1"), op(Request::RequestRange(RangeRequest { revision: 9999, ..range("a", "") }))],
+                vec![],
+            ),
         ),
         ("range: nothing was written", Step::Range(range("f", ""))),
-        ("txn: unknown lease", txn(vec![], vec![set("g", "1"), op(Request::RequestPut(PutRequest { lease: 99, ..put("h", "1") }))], vec![])),
+        (
+            "txn: unknown lease",
+            txn(
+                vec![],
+                vec![set("g", "1"), op(Request::RequestPut(PutRequest { lease: 99, ..put("h", "1") }))],
+                vec![],
+            ),
+        ),
         ("range: nothing was written either", Step::Range(range("g", "i"))),
         (
             "txn: ignore value of a key of the same txn",
-            txn(vec![], vec![set("g", "1"), op(Request::RequestPut(PutRequest { ignore_value: true, ..put("h", "") }))], vec![]),
+            txn(
+                vec![],
+                vec![set("g", "1"), op(Request::RequestPut(PutRequest { ignore_value: true, ..put("h", "") }))],
+                vec![],
+            ),
         ),
         ("txn: 129 ops", txn(vec![], vec![op(Request::RequestRange(range("a", ""))); 129], vec![])),
         ("txn: 128 ops", txn(vec![], vec![op(Request::RequestRange(range("none", ""))); 128], vec![])),
         ("txn: 129 compares", txn(vec![compare("a", Equal, Version, None); 129], vec![], vec![])),
-    ];
+    ]
+}
+
+fn comparisons() -> Vec<Case> {
+    use CompareResult::{Equal, Greater, Less, NotEqual};
+    use CompareTarget::{Create, Lease, Mod, Value, Version};
+    let get = || vec![op(Request::RequestRange(range("a", "")))];
+    let set = |key, value| op(Request::RequestPut(put(key, value)));
+    let one = |compare| txn(vec![compare], get(), vec![]);
+    let mut cases = Vec::new();
     for result in [Equal, Greater, Less, NotEqual] {
         for key in ["a", "absent"] {
             for (target, operands) in [
@@ -220,26 +253,57 @@ fn nested() -> Vec<Case> {
     };
     let absent = |key| compare(key, Equal, Version, Some(TargetUnion::Version(0)));
     vec![
-        ("nested: both write", txn(vec![], vec![set("n1", "1"), inner(vec![], vec![set("n2", "2"), get("n1")], vec![])], vec![])),
+        (
+            "nested: both write",
+            txn(vec![], vec![set("n1", "1"), inner(vec![], vec![set("n2", "2"), get("n1")], vec![])], vec![]),
+        ),
         // The inner condition is evaluated before anything is written.
         (
             "nested: condition on what the outer writes",
-            txn(vec![], vec![set("n3", "1"), inner(vec![absent("n3")], vec![set("n4", "yes")], vec![set("n4", "no")])], vec![]),
+            txn(
+                vec![],
+                vec![set("n3", "1"), inner(vec![absent("n3")], vec![set("n4", "yes")], vec![set("n4", "no")])],
+                vec![],
+            ),
         ),
         ("nested: result", Step::Range(range("n", "o"))),
-        ("nested: duplicate of outer", txn(vec![], vec![set("n1", "1"), inner(vec![], vec![set("n1", "2")], vec![])], vec![])),
-        ("nested: branches may repeat", txn(vec![], vec![inner(vec![], vec![set("n5", "1")], vec![set("n5", "2")])], vec![])),
+        (
+            "nested: duplicate of outer",
+            txn(vec![], vec![set("n1", "1"), inner(vec![], vec![set("n1", "2")], vec![])], vec![]),
+        ),
+        (
+            "nested: branches may repeat",
+            txn(vec![], vec![inner(vec![], vec![set("n5", "1")], vec![set("n5", "2")])], vec![]),
+        ),
         (
             "nested: siblings may not",
-            txn(vec![], vec![inner(vec![], vec![set("n5", "1")], vec![]), inner(vec![], vec![set("n5", "2")], vec![])], vec![]),
+            txn(
+                vec![],
+                vec![inner(vec![], vec![set("n5", "1")], vec![]), inner(vec![], vec![set("n5", "2")], vec![])],
+                vec![],
+            ),
         ),
         (
             "nested: delete inside",
-            txn(vec![], vec![set("n6", "1"), inner(vec![], vec![op(Request::RequestDeleteRange(delete("n", "o")))], vec![])], vec![]),
+            txn(
+                vec![],
+                vec![set("n6", "1"), inner(vec![], vec![op(Request::RequestDeleteRange(delete("n", "o")))], vec![])],
+                vec![],
+            ),
         ),
         ("nested: only reads", txn(vec![], vec![inner(vec![], vec![get("n1")], vec![])], vec![])),
-        ("nested: three deep", txn(vec![], vec![inner(vec![], vec![inner(vec![], vec![set("n7", "1")], vec![])], vec![]), get("n7")], vec![])),
-        ("nested: reads before and after", txn(vec![], vec![get("n8"), set("n8", "1"), get("n8"), inner(vec![], vec![get("n8")], vec![])], vec![])),
+        (
+            "nested: three deep",
+            txn(
+                vec![],
+                vec![inner(vec![], vec![inner(vec![], vec![set("n7", "1")], vec![])], vec![]), get("n7")],
+                vec![],
+            ),
+        ),
+        (
+            "nested: reads before and after",
+            txn(vec![], vec![get("n8"), set("n8", "1"), get("n8"), inner(vec![], vec![get("n8")], vec![])], vec![]),
+        ),
         ("nested: 127 inside", txn(vec![], vec![inner(vec![], vec![get("none"); 127], vec![])], vec![])),
         ("nested: 128 inside", txn(vec![], vec![inner(vec![], vec![get("none"); 128], vec![])], vec![])),
     ]
@@ -302,7 +366,17 @@ fn compactions() -> Vec<Case> {
         ("compact: read at", at(10)),
         ("compact: read above", at(11)),
         ("compact: read now", at(0)),
-        ("compact: txn below", txn(vec![], vec![op(Request::RequestPut(put("x", "1"))), op(Request::RequestRange(RangeRequest { revision: 5, ..range("a", "") }))], vec![])),
+        (
+            "compact: txn below",
+            txn(
+                vec![],
+                vec![
+                    op(Request::RequestPut(put("x", "1"))),
+                    op(Request::RequestRange(RangeRequest { revision: 5, ..range("a", "") })),
+                ],
+                vec![],
+            ),
+        ),
         ("compact: physical", Step::Compact(CompactionRequest { revision: 14, physical: true })),
         ("compact: read at the new edge", at(14)),
     ]

@@ -5,8 +5,8 @@ use proto::etcdserverpb::compare::{CompareResult, CompareTarget, TargetUnion};
 use proto::etcdserverpb::range_request::SortOrder;
 use proto::etcdserverpb::request_op::Request;
 use proto::etcdserverpb::{
-    CompactionRequest, Compare, DeleteRangeRequest, LeaseGrantRequest, LeaseRevokeRequest, LeaseTimeToLiveRequest, PutRequest,
-    RangeRequest, RequestOp, TxnRequest,
+    CompactionRequest, Compare, DeleteRangeRequest, LeaseGrantRequest, LeaseRevokeRequest, LeaseTimeToLiveRequest,
+    PutRequest, RangeRequest, RequestOp, TxnRequest,
 };
 
 use super::target::Step;
@@ -70,7 +70,9 @@ impl Dice {
             16 => Step::Grant(LeaseGrantRequest { id: self.lease(), ttl: 10_000 }),
             17 => Step::Revoke(LeaseRevokeRequest { id: self.lease() }),
             18 => Step::TimeToLive(LeaseTimeToLiveRequest { id: self.lease(), keys: true }),
-            _ if self.chance(8) => Step::Compact(CompactionRequest { revision: self.steps / 2, physical: self.chance(4) }),
+            _ if self.chance(8) => {
+                Step::Compact(CompactionRequest { revision: self.steps / 2, physical: self.chance(4) })
+            }
             _ => Step::Leases,
         }
     }

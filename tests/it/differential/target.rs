@@ -9,9 +9,9 @@ use proto::etcdserverpb::kv_client::KvClient;
 use proto::etcdserverpb::lease_client::LeaseClient;
 use proto::etcdserverpb::watch_client::WatchClient;
 use proto::etcdserverpb::{
-    CompactionRequest, DeleteRangeRequest, LeaseGrantRequest, LeaseKeepAliveRequest, LeaseLeasesRequest, LeaseRevokeRequest,
-    LeaseTimeToLiveRequest, PutRequest, RangeRequest, ResponseHeader, TxnRequest, WatchCreateRequest, WatchRequest,
-    WatchResponse, watch_request,
+    CompactionRequest, DeleteRangeRequest, LeaseGrantRequest, LeaseKeepAliveRequest, LeaseLeasesRequest,
+    LeaseRevokeRequest, LeaseTimeToLiveRequest, PutRequest, RangeRequest, ResponseHeader, TxnRequest,
+    WatchCreateRequest, WatchRequest, WatchResponse, watch_request,
 };
 use tonic::transport::{Channel, Endpoint};
 use tonic::{Response, Status};
@@ -39,7 +39,9 @@ pub(crate) struct Etcd {
 
 impl Etcd {
     pub(crate) fn start(data: &Path) -> Self {
-        let port = || std::net::TcpListener::bind("127.0.0.1:0").and_then(|free| free.local_addr()).expect("a free port").port();
+        let port = || {
+            std::net::TcpListener::bind("127.0.0.1:0").and_then(|free| free.local_addr()).expect("a free port").port()
+        };
         let (client, peer) = (format!("http://127.0.0.1:{}", port()), format!("http://127.0.0.1:{}", port()));
         let process = Command::new("etcd")
             .args(["--name", "e", "--listen-client-urls", &client, "--advertise-client-urls", &client])
@@ -97,7 +99,8 @@ impl Target {
             Step::Revoke(revoke) => answer(self.lease.lease_revoke(revoke).await, |revoke| &mut revoke.header),
             Step::KeepAlive(keep) => {
                 let stream = self.lease.lease_keep_alive(tokio_stream::once(keep)).await.expect("a stream");
-                let first = stream.into_inner().message().await.map(|message| Response::new(message.expect("an answer")));
+                let first =
+                    stream.into_inner().message().await.map(|message| Response::new(message.expect("an answer")));
                 answer(first, |kept| &mut kept.header)
             }
             Step::TimeToLive(ask) => {
@@ -135,7 +138,8 @@ impl Target {
         let requests = tokio_stream::StreamExt::chain(tokio_stream::once(request), tokio_stream::pending());
         let mut stream = self.watch.watch(requests).await.expect("a watch").into_inner();
         let created = next(&mut stream).await.expect("an answer");
-        let mut said = format!("created {} canceled {} {:?}\n", created.created, created.canceled, created.cancel_reason);
+        let mut said =
+            format!("created {} canceled {} {:?}\n", created.created, created.canceled, created.cancel_reason);
         if created.canceled {
             return said;
         }

@@ -20,6 +20,9 @@ pub(crate) fn watches(head: i64) -> Vec<(&'static str, WatchCreateRequest)> {
         ("from now on", WatchCreateRequest { start_revision: 0, ..all() }),
         ("from what is compacted", WatchCreateRequest { start_revision: 1, ..all() }),
         ("of an empty range", WatchCreateRequest { range_end: "a".into(), ..all() }),
-        ("of everything", WatchCreateRequest { key: Bytes::from_static(b"\0"), range_end: Bytes::from_static(b"\0"), ..all() }),
+        (
+            "of everything",
+            WatchCreateRequest { key: Bytes::from_static(b"\0"), range_end: Bytes::from_static(b"\0"), ..all() },
+        ),
     ]
 }
