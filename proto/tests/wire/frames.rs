@@ -78,7 +78,7 @@ fn first_log_entry_differs_from_none() {
 #[test]
 fn replicated_payloads_share_the_frame() {
     let entry = Entry {
-        log_id: Some(LogId { term: 3, index: 41, ..LogId::default() }),
+        log_id: Some(LogId { term: 3, index: 41 }),
         kind: EntryKind::Command.into(),
         payload: vec![9; 4096].into(),
     };
