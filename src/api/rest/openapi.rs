@@ -1,11 +1,13 @@
 //! The API's description, OpenAPI 3.1: made from the handlers, completed here, served at `/openapi.json`, and kept in
 //! `openapi/openapi.json`, where a change of the API shows in review. A test compares the two.
 
-use utoipa::openapi::path::{Operation, Parameter, ParameterBuilder, ParameterIn, PathItem};
-use utoipa::openapi::{Content, InfoBuilder, Object, OpenApi, Ref, RefOr, Required, ResponseBuilder, Type};
-use utoipa_axum::router::OpenApiRouter;
-
 use utoipa::OpenApi as _;
+use utoipa::openapi::path::{Operation, Parameter, ParameterBuilder, ParameterIn, PathItem};
+use utoipa::openapi::{
+    Content, InfoBuilder, KnownFormat, Object, ObjectBuilder, OpenApi, Ref, RefOr, Required, ResponseBuilder,
+    SchemaFormat, Type,
+};
+use utoipa_axum::router::OpenApiRouter;
 
 use super::changes::{Changes, KeyChange};
 use super::claim::LostClaim;
@@ -20,7 +22,7 @@ const DESCRIPTION: &str = "\
 Agreement for services over plain HTTP.
 
 **Base.** `/v1/ns/{ns}/…` for a namespace, `/v1/…` for the namespace `default`. In namespace `-` a lock's name is any etcd \
-prefix, escaped, for locks that etcd's clients have taken to elsewhere. Keys and watches are of the whole store.
+prefix, escaped, for locks that etcd's clients keep elsewhere. Keys and watches are of the whole store.
 
 **Every answer** has the headers `Revision` (of the store) and `Request-Id`. Errors are problems (RFC 9457): \
 `application/problem+json` with a `type` that leads to its explanation, and a `code` for programs. Unknown fields and \
@@ -90,10 +92,25 @@ fn finish_operation(path: &str, operation: &mut Operation) {
     if let Some(RefOr::T(body)) = &mut operation.request_body {
         // No body says the same as an empty one.
         body.required = Some(Required::False);
+        body.content.iter_mut().for_each(|(media_type, content)| finish_content(media_type, content));
+    }
+    for response in operation.responses.responses.values_mut() {
+        if let RefOr::T(response) = response {
+            response.content.iter_mut().for_each(|(media_type, content)| finish_content(media_type, content));
+        }
     }
     let problem = Content::new(Some(Ref::from_schema_name("Problem")));
     let any = ResponseBuilder::new().description("Any other problem").content(problem::CONTENT_TYPE, problem).build();
     operation.responses.responses.insert("default".to_owned(), RefOr::T(any));
+}
+
+/// Bytes of any kind are neither a document nor a list of numbers.
+fn finish_content(media_type: &str, content: &mut RefOr<Content>) {
+    if media_type == "application/octet-stream" {
+        let binary = SchemaFormat::KnownFormat(KnownFormat::Binary);
+        let bytes = ObjectBuilder::new().schema_type(Type::String).format(Some(binary));
+        *content = RefOr::T(Content::new(Some(bytes)));
+    }
 }
 
 fn namespace() -> Parameter {

@@ -1,13 +1,14 @@
 //! The sessions of a namespace, page by page, from their records. A lease that was granted over the etcd API has no record and
 //! is not listed.
 
+use std::collections::BTreeMap;
+
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 use bytes::Bytes;
 use model::{KeyRange, KeyValue, RangeRequest};
 use serde::Serialize;
-use std::collections::BTreeMap;
 use utoipa::ToSchema;
 
 use super::Rest;

@@ -167,6 +167,34 @@ async fn what_is_too_big_for_one_event_comes_in_parts() {
 }
 
 #[tokio::test]
+async fn too_many_keys_are_not_a_snapshot_but_can_be_followed() {
+    let member = Member::start().await;
+    let client = member.client;
+    let numbers: Vec<usize> = (0..=50_000).collect();
+    for chunk in numbers.chunks(128) {
+        txn(&member, chunk.iter().map(|number| op(*number, "")).collect()).await;
+    }
+    client.get("/v1/watch?prefix=a/").await.problem(413, "snapshot-too-large");
+    let cursor = client.get("/v1/kv?prefix=a/&limit=1").await.expect(200)["cursor"].clone();
+    let mut events = client.watch(&format!("prefix=a/&cursor={}", cursor.as_str().unwrap()), &[]).await;
+    let revision = put(client, "a/new", "x").await;
+    assert_eq!(events.expect("change").await.id, id(revision));
+    member.stop().await;
+}
+
+/// Its cursor would otherwise fall behind what is kept, though there was nothing to hear.
+#[tokio::test]
+async fn who_hears_nothing_hears_how_far_it_is() {
+    let member = Member::start().await;
+    let mut events = member.client.watch("key=k", &[]).await;
+    events.expect("snapshot").await;
+    let revision = put(member.client, "other", "x").await;
+    let progress = events.expect("progress").await;
+    assert_eq!((progress.id, progress.data), (id(revision), serde_json::json!({"revision": revision})));
+    member.stop().await;
+}
+
+#[tokio::test]
 async fn lines_of_json_say_the_same() {
     let member = Member::start().await;
     let client = member.client;
