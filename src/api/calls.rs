@@ -194,9 +194,9 @@ impl Collector for Calls {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
         type Pick = fn(&MethodCalls) -> &AtomicU64;
         let families: [(&str, &str, Pick); 3] = [
-            ("grpc_server_started", "Calls started", |calls| &calls.started),
-            ("grpc_server_msg_received", "Messages received from clients", |calls| &calls.received),
-            ("grpc_server_msg_sent", "Messages sent to clients", |calls| &calls.sent),
+            ("grpc_server_started", "Calls started.", |calls| &calls.started),
+            ("grpc_server_msg_received", "Messages received from clients.", |calls| &calls.received),
+            ("grpc_server_msg_sent", "Messages sent to clients.", |calls| &calls.sent),
         ];
         for (name, help, counter) in families {
             let mut family = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
@@ -204,7 +204,7 @@ impl Collector for Calls {
                 encode(&mut family, &method.labels(), counter(calls))?;
             }
         }
-        let help = "Calls ended, by code";
+        let help = "Calls ended, by code.";
         let mut family = encoder.encode_descriptor("grpc_server_handled", help, None, MetricType::Counter)?;
         for (method, calls) in self.by_method() {
             let [kind, service, name] = method.labels();

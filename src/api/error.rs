@@ -50,12 +50,14 @@ const fn code_of_unavailable(unavailable: Unavailable) -> Code {
 
 #[cfg(test)]
 mod tests {
+    use recipes::Invalid;
+
     use super::*;
 
     /// etcd's table, by hand: code and text of everything that can be answered.
     #[test]
     fn every_error_has_etcds_code_and_text() {
-        let table: [(Error, Code, &str); 20] = [
+        let table: [(Error, Code, &str); 21] = [
             (Rejection::EmptyKey.into(), Code::InvalidArgument, "etcdserver: key is not provided"),
             (Rejection::KeyNotFound.into(), Code::InvalidArgument, "etcdserver: key not found"),
             (Rejection::ValueProvided.into(), Code::InvalidArgument, "etcdserver: value is provided"),
@@ -74,6 +76,7 @@ mod tests {
             (Rejection::LeaseNotFound.into(), Code::NotFound, "etcdserver: requested lease not found"),
             (Rejection::LeaseExists.into(), Code::FailedPrecondition, "etcdserver: lease already exists"),
             (Rejection::LeaseTtlTooLarge.into(), Code::OutOfRange, "etcdserver: too large lease TTL"),
+            (Invalid::EmptyPrefix.into(), Code::InvalidArgument, "the prefix is empty"),
             (Unavailable::NoLeader.into(), Code::Unavailable, "etcdserver: no leader"),
             (Unavailable::LeaderChanged.into(), Code::Unavailable, "etcdserver: leader changed"),
             (Unavailable::Timeout.into(), Code::Unavailable, "etcdserver: request timed out"),

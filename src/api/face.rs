@@ -14,6 +14,7 @@ use http::{Method, Request, Response, Version};
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use hyper::service::Service;
+use prometheus_client::metrics::counter::Counter;
 use tower::Service as _;
 
 use crate::frame::{Inbound, Outbound};
@@ -54,12 +55,11 @@ impl Service<Request<Incoming>> for Face {
     fn call(&self, request: Request<Incoming>) -> Answer {
         let routes = &*self.routes;
         if is_grpc(&request) {
-            let traffic = routes.traffic.clone();
-            let request = request.map(|body| Inbound::new(body, routes.message_bytes_max, traffic.clone()));
-            return Answer::Grpc(routes.grpc.call(request), traffic);
+            let Traffic { received, sent } = &routes.traffic;
+            let request = request.map(|body| Inbound::new(body, routes.message_bytes_max, received.clone()));
+            return Answer::Grpc(routes.grpc.call(request), sent.clone());
         }
-        let answer = routes.http.clone().call(request.map(axum::body::Body::new));
-        Answer::Http(Box::pin(answer))
+        Answer::Http(Box::pin(routes.http.clone().call(request)))
     }
 }
 
@@ -78,7 +78,7 @@ fn is_grpc<B>(request: &Request<B>) -> bool {
 
 /// A response to come.
 pub(crate) enum Answer {
-    Grpc(BoxFuture<'static, Result<Response<tonic::body::Body>, Infallible>>, Traffic),
+    Grpc(BoxFuture<'static, Result<Response<tonic::body::Body>, Infallible>>, Counter),
     Http(BoxFuture<'static, Result<Response<axum::body::Body>, Infallible>>),
 }
 
@@ -87,9 +87,9 @@ impl Future for Answer {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         match &mut *self {
-            Self::Grpc(answer, traffic) => {
+            Self::Grpc(answer, sent) => {
                 let response = ready!(answer.as_mut().poll(cx))?;
-                Poll::Ready(Ok(response.map(|body| FaceBody::Grpc(Outbound::new(body, traffic.clone())))))
+                Poll::Ready(Ok(response.map(|body| FaceBody::Grpc(Outbound::new(body, sent.clone())))))
             }
             Self::Http(answer) => Poll::Ready(Ok(ready!(answer.as_mut().poll(cx))?.map(FaceBody::Http))),
         }

@@ -7,9 +7,8 @@ use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
+use prometheus_client::metrics::counter::Counter;
 use tonic::Status;
-
-use crate::traffic::Traffic;
 
 /// Bytes before each message: one that says whether it is compressed, four that say how long it is.
 const PREFIX_BYTES: usize = 5;
@@ -20,12 +19,13 @@ pub(crate) struct Inbound<B> {
     body: B,
     messages: Messages,
     message_bytes_max: usize,
-    traffic: Traffic,
+    received: Counter,
 }
 
 impl<B> Inbound<B> {
-    pub(crate) fn new(body: B, message_bytes_max: usize, traffic: Traffic) -> Self {
-        Self { body, messages: Messages::default(), message_bytes_max, traffic }
+    /// Messages above `message_bytes_max` are refused; bytes are added to `received`.
+    pub(crate) fn new(body: B, message_bytes_max: usize, received: Counter) -> Self {
+        Self { body, messages: Messages::default(), message_bytes_max, received }
     }
 }
 
@@ -40,7 +40,7 @@ where
         let Some(frame) = ready!(Pin::new(&mut self.body).poll_frame(cx)) else { return Poll::Ready(None) };
         let frame = frame.map_err(|error| Status::from_error(error.into()))?;
         if let Some(data) = frame.data_ref() {
-            self.traffic.received.inc_by(data.len() as u64);
+            self.received.inc_by(data.len() as u64);
             let longest = self.messages.advance(data);
             if longest > self.message_bytes_max {
                 return Poll::Ready(Some(Err(too_large(longest, self.message_bytes_max))));
@@ -105,12 +105,13 @@ impl Messages {
 #[derive(Debug)]
 pub(crate) struct Outbound<B> {
     body: B,
-    traffic: Traffic,
+    sent: Counter,
 }
 
 impl<B> Outbound<B> {
-    pub(crate) fn new(body: B, traffic: Traffic) -> Self {
-        Self { body, traffic }
+    /// Bytes are added to `sent`.
+    pub(crate) fn new(body: B, sent: Counter) -> Self {
+        Self { body, sent }
     }
 }
 
@@ -123,7 +124,7 @@ impl<B: Body<Data = Bytes> + Unpin> Body for Outbound<B> {
         if let Some(Ok(frame)) = &frame
             && let Some(data) = frame.data_ref()
         {
-            self.traffic.sent.inc_by(data.len() as u64);
+            self.sent.inc_by(data.len() as u64);
         }
         Poll::Ready(frame)
     }
@@ -163,7 +164,7 @@ mod tests {
     #[tokio::test]
     async fn a_message_that_announces_too_much_is_refused_before_it_comes() {
         let announced = Bytes::from_static(&[0, 0, 0x20, 0, 1]);
-        let body = Inbound::new(Full::new(announced), 2_097_152, Traffic::default());
+        let body = Inbound::new(Full::new(announced), 2_097_152, Counter::default());
         let status = body.collect().await.expect_err("a byte too much");
         assert_eq!(status.code(), Code::ResourceExhausted);
         assert_eq!(status.message(), "grpc: received message larger than max (2097153 vs. 2097152)");
@@ -171,10 +172,10 @@ mod tests {
 
     #[tokio::test]
     async fn what_passes_is_counted() {
-        let traffic = Traffic::default();
-        let body = Inbound::new(Full::new(Bytes::from(message(10))), 10, traffic.clone());
-        let body = Outbound::new(body, traffic.clone());
+        let (received, sent) = (Counter::default(), Counter::default());
+        let body = Inbound::new(Full::new(Bytes::from(message(10))), 10, received.clone());
+        let body = Outbound::new(body, sent.clone());
         assert_eq!(body.collect().await.expect("a body").to_bytes().len(), 15);
-        assert_eq!((traffic.received.get(), traffic.sent.get()), (15, 15));
+        assert_eq!((received.get(), sent.get()), (15, 15));
     }
 }

@@ -83,23 +83,23 @@ impl Collector for MemberCollector {
         let status = self.0.status();
         let member = self.0.config().member_id;
         let gauges = [
-            ("etcd_server_has_leader", "Whether a leader is known", i64::from(status.leader.is_some())),
-            ("etcd_server_is_leader", "Whether this member leads", i64::from(status.leader == Some(member))),
-            ("etcd_server_is_learner", "Whether this member has no vote", 0),
-            ("etcd_mvcc_db_total_size_in_bytes", "Bytes that the store takes", signed(status.size)),
-            ("etcd_mvcc_db_total_size_in_use_in_bytes", "Bytes of them that hold data", signed(status.size_in_use)),
-            ("etcd_debugging_mvcc_current_revision", "Revision of the store", self.0.revision().get()),
-            ("etcd_debugging_mvcc_compact_revision", "Oldest revision kept", self.0.compact_revision().get()),
+            ("etcd_server_has_leader", "Whether a leader is known.", i64::from(status.leader.is_some())),
+            ("etcd_server_is_leader", "Whether this member leads.", i64::from(status.leader == Some(member))),
+            ("etcd_server_is_learner", "Whether this member has no vote.", 0),
+            ("etcd_mvcc_db_total_size_in_bytes", "Bytes that the store takes.", signed(status.size)),
+            ("etcd_mvcc_db_total_size_in_use_in_bytes", "Bytes of them that hold data.", signed(status.size_in_use)),
+            ("etcd_debugging_mvcc_current_revision", "Revision of the store.", self.0.revision().get()),
+            ("etcd_debugging_mvcc_compact_revision", "Oldest revision kept.", self.0.compact_revision().get()),
         ];
         for (name, help, value) in gauges {
             gauge(&mut encoder, name, help, value)?;
         }
-        let help = "Last log entry known to be committed";
+        let help = "Last log entry known to be committed.";
         counter(&mut encoder, "etcd_server_proposals_committed", help, status.committed.get())?;
-        let help = "Last log entry applied";
+        let help = "Last log entry applied.";
         counter(&mut encoder, "etcd_server_proposals_applied", help, status.applied.get())?;
         let id = format!("{:x}", member.get());
-        labelled(&mut encoder, "etcd_server_id", "Identity of this member", ("server_id", &id))
+        labelled(&mut encoder, "etcd_server_id", "Identity of this member.", ("server_id", &id))
     }
 }
 
@@ -110,9 +110,9 @@ struct VersionCollector;
 impl Collector for VersionCollector {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
         let label = ("server_version", version::SERVER);
-        labelled(&mut encoder, "etcd_server_version", "The etcd release whose behaviour is offered", label)?;
+        labelled(&mut encoder, "etcd_server_version", "The etcd release whose behaviour is offered.", label)?;
         let label = ("cluster_version", version::CLUSTER);
-        labelled(&mut encoder, "etcd_cluster_version", "What all members can do", label)
+        labelled(&mut encoder, "etcd_cluster_version", "What all members can do.", label)
     }
 }
 
@@ -123,20 +123,20 @@ struct ProcessCollector;
 impl Collector for ProcessCollector {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
         if let Some(usage) = Usage::now() {
-            counter(&mut encoder, "process_cpu_seconds", "CPU time used", usage.cpu_seconds)?;
-            gauge(&mut encoder, "process_resident_memory_bytes", "Memory", signed(usage.resident_bytes))?;
-            gauge(&mut encoder, "process_virtual_memory_bytes", "Address space", signed(usage.virtual_bytes))?;
+            counter(&mut encoder, "process_cpu_seconds", "CPU time used.", usage.cpu_seconds)?;
+            gauge(&mut encoder, "process_resident_memory_bytes", "Memory.", signed(usage.resident_bytes))?;
+            gauge(&mut encoder, "process_virtual_memory_bytes", "Address space.", signed(usage.virtual_bytes))?;
             if let Some(started_at) = usage.started_at() {
-                gauge(&mut encoder, "process_start_time_seconds", "When the process began", started_at)?;
+                gauge(&mut encoder, "process_start_time_seconds", "When the process began.", started_at)?;
             }
         }
         let files = process::open_files().map(count);
         let files_max = process::open_files_max().map(count);
         for (name, help, value) in [
-            ("process_open_fds", "Files open", files),
-            ("process_max_fds", "Files that may be open", files_max),
-            ("os_fd_used", "Files open", files),
-            ("os_fd_limit", "Files that may be open", files_max),
+            ("process_open_fds", "Files open.", files),
+            ("process_max_fds", "Files that may be open.", files_max),
+            ("os_fd_used", "Files open.", files),
+            ("os_fd_limit", "Files that may be open.", files_max),
         ] {
             if let Some(value) = value {
                 gauge(&mut encoder, name, help, value)?;
