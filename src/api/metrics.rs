@@ -5,10 +5,10 @@
 
 use std::fmt;
 
-use node::Handle;
+use node::{Handle, Measured};
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::text;
-use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
+use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric, NoLabelSet};
 use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::{ConstGauge, Gauge};
@@ -94,6 +94,7 @@ impl Collector for MemberCollector {
         for (name, help, value) in gauges {
             gauge(&mut encoder, name, help, value)?;
         }
+        encode_measured(&mut encoder, &self.0.measured())?;
         let help = "Last log entry known to be committed.";
         counter(&mut encoder, "etcd_server_proposals_committed", help, status.committed.get())?;
         let help = "Last log entry applied.";
@@ -101,6 +102,39 @@ impl Collector for MemberCollector {
         let id = format!("{:x}", member.get());
         labelled(&mut encoder, "etcd_server_id", "Identity of this member.", ("server_id", &id))
     }
+}
+
+/// What the member counts itself.
+fn encode_measured(encoder: &mut DescriptorEncoder<'_>, measured: &Measured) -> Result<(), fmt::Error> {
+    for (name, help, value) in [
+        ("etcd_server_leader_changes_seen", "How often another leader was seen.", measured.leader_changes),
+        ("etcd_server_proposals_failed", "Proposals without an answer.", measured.proposals_failed),
+        ("etcd_mvcc_put", "Keys written.", measured.puts),
+        ("etcd_mvcc_delete", "Keys deleted.", measured.deletes),
+        ("etcd_debugging_lease_granted", "Leases created.", measured.leases_granted),
+        ("etcd_debugging_lease_revoked", "Leases ended.", measured.leases_revoked),
+        ("etcd_debugging_server_lease_expired", "Leases whose time ran out.", measured.leases_expired),
+        ("etcd_debugging_mvcc_events", "Events handed to watchers.", measured.watch_events),
+    ] {
+        counter(encoder, name, help, value)?;
+    }
+    for (name, help, value) in [
+        ("etcd_server_proposals_pending", "Proposals under way.", measured.proposals_pending),
+        ("etcd_disk_wal_write_bytes_total", "Bytes written to the log.", measured.log_bytes),
+        ("etcd_debugging_mvcc_watch_stream_total", "Watch streams.", measured.watch_streams),
+        ("etcd_debugging_mvcc_watcher_total", "Watchers.", measured.watchers),
+        ("etcd_debugging_mvcc_slow_watcher_total", "Watchers that read history.", measured.watchers_behind),
+    ] {
+        gauge(encoder, name, help, signed(value))?;
+    }
+    let (name, help) = ("etcd_disk_wal_fsync_duration_seconds", "How long syncs of the log took.");
+    let count = measured.log_syncs.iter().map(|(_, syncs)| syncs).sum();
+    encoder.encode_descriptor(name, help, None, MetricType::Histogram)?.encode_histogram::<NoLabelSet>(
+        measured.log_sync_seconds,
+        count,
+        &measured.log_syncs,
+        None,
+    )
 }
 
 /// What this server is.

@@ -63,6 +63,12 @@ impl Handle {
         self.shared.leadership.clone()
     }
 
+    /// This member's term: part of every answer, so cheaper than the whole [`Handle::status`].
+    #[must_use]
+    pub fn term(&self) -> Term {
+        Term::new(self.shared.server.borrow_watched().vote.leader_id().term)
+    }
+
     /// Where this member stands now.
     #[must_use]
     pub fn status(&self) -> RaftStatus {

@@ -51,3 +51,4 @@ pub use propose::{Committed, PROPOSAL_BYTES_MAX};
 pub use start::{LogPlace, start};
 pub use tasks::Tasks;
 pub use types::PeerInfo;
+pub use wal::Observer as LogObserver;

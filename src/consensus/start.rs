@@ -46,6 +46,13 @@ impl LogPlace {
         Self { fs: Arc::new(wal::RealFs), dir: dir.into(), options: wal::Options::default() }
     }
 
+    /// The same, with somebody who is told of writes and syncs.
+    #[must_use]
+    pub fn observed_by(mut self, observer: Arc<dyn wal::Observer>) -> Self {
+        self.options.observer = observer;
+        self
+    }
+
     pub(crate) fn is_taken(&self) -> Result<bool, Error> {
         wal::Log::exists(&*self.fs, &self.dir).map_err(|error| Error::Log(Arc::new(error)))
     }

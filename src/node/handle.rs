@@ -17,6 +17,7 @@ use crate::config::Config;
 use crate::error::{Error, Unavailable};
 use crate::keeper::KeeperHandle;
 use crate::leases::LeaseLife;
+use crate::measures::{Measured, Measures};
 use crate::proposer::Proposer;
 use crate::waiters::WaitersHandle;
 
@@ -73,6 +74,7 @@ pub(crate) struct Inner {
     pub(crate) proposer: Arc<Proposer>,
     pub(crate) reader: Reader,
     pub(crate) hub: HubHandle,
+    pub(crate) measures: Arc<Measures>,
     pub(crate) keeper: KeeperHandle,
     pub(crate) waiters: WaitersHandle,
     pub(crate) stopping: latest::Receiver<bool>,
@@ -105,7 +107,7 @@ impl Handle {
         Header {
             cluster_id: self.inner.config.cluster_id,
             member_id: self.inner.config.member_id,
-            term: self.inner.consensus.status().term,
+            term: self.inner.consensus.term(),
         }
     }
 
@@ -134,6 +136,12 @@ impl Handle {
             size: sizes.total,
             size_in_use: sizes.in_use,
         }
+    }
+
+    /// What the member has counted about itself.
+    #[must_use]
+    pub fn measured(&self) -> Measured {
+        self.inner.measures.picture(self.inner.hub.counters())
     }
 
     /// Turns true when the member begins to stop: end streams, refuse what is new.

@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use consensus::Leadership;
@@ -20,6 +21,7 @@ use tokio::time::{Instant, sleep_until};
 use crate::error::{Error, Unavailable};
 use crate::inbox::{Fact, FactReceiver};
 use crate::leases::{LeaseLife, LeaseTable, Renewal};
+use crate::measures::Measures;
 use crate::proposer::Proposer;
 
 /// Requests that may wait for the keeper.
@@ -89,6 +91,7 @@ pub(crate) struct Keeper {
     grace: Duration,
     reader: Reader,
     proposer: Arc<Proposer>,
+    measures: Arc<Measures>,
     facts: FactReceiver,
     requests: mpsc::Receiver<Request>,
     leadership: latest::Receiver<Leadership>,
@@ -98,6 +101,7 @@ pub(crate) struct Keeper {
 pub(crate) fn keeper(
     reader: Reader,
     proposer: Arc<Proposer>,
+    measures: Arc<Measures>,
     facts: FactReceiver,
     leadership: latest::Receiver<Leadership>,
     grace: Duration,
@@ -111,6 +115,7 @@ pub(crate) fn keeper(
         grace,
         reader,
         proposer,
+        measures,
         facts,
         requests,
         leadership,
@@ -183,7 +188,11 @@ impl Keeper {
     }
 
     fn follow_leadership(&mut self) {
-        let leads = matches!(*self.leadership.borrow_and_update(), Leadership::Leader { .. });
+        let leadership = *self.leadership.borrow_and_update();
+        if leadership != Leadership::None {
+            self.measures.leader_changes.fetch_add(1, Ordering::Relaxed);
+        }
+        let leads = matches!(leadership, Leadership::Leader { .. });
         if leads && !self.leading {
             self.table.promote(Instant::now(), self.grace);
         } else if !leads && self.leading {
@@ -243,7 +252,7 @@ impl Keeper {
     fn revoked(&mut self, id: LeaseId, result: Result<(), Error>) {
         match result {
             // The fact that it is gone comes, or came, with its batch.
-            Ok(()) => {}
+            Ok(()) => drop(self.measures.leases_expired.fetch_add(1, Ordering::Relaxed)),
             Err(Error::Rejected(Rejection::LeaseNotFound)) => self.forget(id),
             Err(error) => {
                 tracing::warn!(lease = id.get(), %error, "could not revoke an expired lease, will try again");

@@ -1,5 +1,7 @@
 //! Proposals: from a command to a committed, applied answer, with admission and a deadline.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use consensus::ProposeError;
@@ -9,11 +11,13 @@ use tokio::time::Instant;
 
 use crate::error::{Error, Unavailable};
 use crate::ids::{IdSource, wall_clock_ms};
+use crate::measures::Measures;
 
 /// What every proposer of this member needs.
 pub(crate) struct Proposer {
     consensus: consensus::Handle,
     ids: IdSource,
+    measures: Arc<Measures>,
     request_bytes_max: usize,
     request_timeout: Duration,
 }
@@ -22,10 +26,11 @@ impl Proposer {
     pub(crate) fn new(
         consensus: consensus::Handle,
         ids: IdSource,
+        measures: Arc<Measures>,
         request_bytes_max: usize,
         request_timeout: Duration,
     ) -> Self {
-        Self { consensus, ids, request_bytes_max, request_timeout }
+        Self { consensus, ids, measures, request_bytes_max, request_timeout }
     }
 
     pub(crate) fn ids(&self) -> &IdSource {
@@ -53,8 +58,28 @@ impl Proposer {
             return Err(Rejection::RequestTooLarge.into());
         }
         let deadline = Instant::now() + self.request_timeout;
-        let committed = self.consensus.propose(payload, deadline).await.map_err(unavailable)?;
+        let _pending = Pending::new(&self.measures.proposals_pending);
+        let committed = self.consensus.propose(payload, deadline).await.map_err(|error| {
+            self.measures.proposals_failed.fetch_add(1, Ordering::Relaxed);
+            unavailable(error)
+        })?;
         Ok((committed.reply.revision, committed.reply.result?))
+    }
+}
+
+/// Counts a proposal for as long as somebody waits for it.
+struct Pending<'a>(&'a AtomicU64);
+
+impl<'a> Pending<'a> {
+    fn new(count: &'a AtomicU64) -> Self {
+        count.fetch_add(1, Ordering::Relaxed);
+        Self(count)
+    }
+}
+
+impl Drop for Pending<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

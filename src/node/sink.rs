@@ -7,23 +7,26 @@ use model::AppliedBatch;
 use watch::HubHandle;
 
 use crate::inbox::FactSender;
+use crate::measures::Measures;
 
 /// Fans batches out to the tasks of this member.
 #[derive(Debug)]
 pub(crate) struct Fan {
     hub: HubHandle,
+    measures: Arc<Measures>,
     waiters: FactSender,
     keeper: FactSender,
 }
 
 impl Fan {
-    pub(crate) fn new(hub: HubHandle, waiters: FactSender, keeper: FactSender) -> Self {
-        Self { hub, waiters, keeper }
+    pub(crate) fn new(hub: HubHandle, measures: Arc<Measures>, waiters: FactSender, keeper: FactSender) -> Self {
+        Self { hub, measures, waiters, keeper }
     }
 }
 
 impl ApplySink for Fan {
     fn applied(&mut self, batch: Arc<AppliedBatch>) {
+        self.measures.applied(&batch);
         if !batch.leases.is_empty() {
             self.keeper.send(&batch);
         }

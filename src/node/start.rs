@@ -19,6 +19,7 @@ use crate::history::StateHistory;
 use crate::ids::{IdSource, wall_clock_ms};
 use crate::inbox::facts;
 use crate::keeper::keeper;
+use crate::measures::Measures;
 use crate::proposer::Proposer;
 use crate::sink::Fan;
 use crate::waiters::waiters;
@@ -79,20 +80,23 @@ impl Node {
         let (hub_handle, hub) = Hub::new(StateHistory(reader.clone()), config.watch_progress_interval);
         let (to_waiters, waiter_facts) = facts();
         let (to_keeper, keeper_facts) = facts();
-        let sink = Fan::new(hub_handle.clone(), to_waiters, to_keeper);
+        let measures = Arc::new(Measures::default());
+        let sink = Fan::new(hub_handle.clone(), Arc::clone(&measures), to_waiters, to_keeper);
         let (report, faults) = mpsc::channel(1);
         let on_fault = Arc::new(move |fault| drop(report.try_send(fault)));
-        let log = LogPlace::on_disk(config.data_dir.join("wal"));
+        let log = LogPlace::on_disk(config.data_dir.join("wal")).observed_by(Arc::clone(&measures) as _);
         let (consensus, consensus_tasks) =
             consensus::start(consensus_config(&config), machine, log, Box::new(sink), on_fault).await?;
 
         let ids = IdSource::new(config.member_id, wall_clock_ms());
         let timeout = config.request_timeout();
-        let proposer = Arc::new(Proposer::new(consensus.clone(), ids, config.request_bytes_max, timeout));
+        let proposer =
+            Arc::new(Proposer::new(consensus.clone(), ids, Arc::clone(&measures), config.request_bytes_max, timeout));
         let (waiters_handle, waiters) = waiters(reader.clone(), waiter_facts);
         let (keeper_handle, keeper) = keeper(
             reader.clone(),
             Arc::clone(&proposer),
+            Arc::clone(&measures),
             keeper_facts,
             consensus.leadership(),
             config.election_timeout,
@@ -116,6 +120,7 @@ impl Node {
             proposer,
             reader,
             hub: hub_handle,
+            measures,
             keeper: keeper_handle,
             waiters: waiters_handle,
             stopping,

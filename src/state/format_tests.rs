@@ -1,3 +1,5 @@
+//! Stored keys keep the order of what they stand for, and records come back as they were written.
+
 use super::*;
 
 fn keys() -> Vec<Bytes> {

@@ -1,3 +1,5 @@
+//! Every field of the wire becomes the right one of the model and back, odd numbers included.
+
 use bytes::Bytes;
 use model::{
     Compare, CompareResult, DeleteResponse, Event, EventKind, KeyRange, KeyValue, LeaseId, Limits, Op, OpResponse,

@@ -1,3 +1,5 @@
+//! Health, probes and versions as monitoring asks for them.
+
 use std::sync::Arc;
 
 use axum::body::Body;
