@@ -10,7 +10,7 @@ use bytes::Bytes;
 
 use crate::Fault;
 use crate::format::{self, Cursor, Position};
-use crate::layers::{Shared, cleanup_end};
+use crate::layers::Shared;
 use crate::stored;
 
 /// Events of a chunk: some megabytes of memory and 0.1 s, and the store is not littered with small tables. Those of one revision
@@ -44,18 +44,17 @@ impl CleanupJob {
     pub fn run(&self) -> Result<bool, Fault> {
         let shared = &*self.shared;
         let mut cursor = shared.cursor.lock();
-        let (compact_revision, flushed) = (shared.compact_revision(), shared.flushed());
-        let end = cleanup_end(compact_revision, flushed);
+        let floor = shared.compact_revision();
+        let end = shared.cleanup_end(floor);
         if cursor.next.revision >= end {
             return Ok(false);
         }
-        let last = compact_revision.min(flushed);
-        let mut next = Cursor { next: Position { revision: end, sub: 0 }, floor: compact_revision };
+        let mut next = Cursor { next: Position { revision: end, sub: 0 }, floor };
         let mut versions: Vec<Bytes> = Vec::new();
         let view = shared.storage.view();
-        for (count, event) in stored::events(&*view, cursor.next, last).enumerate() {
+        for (count, event) in stored::events(&*view, cursor.next, end).enumerate() {
             let (position, event) = event?;
-            if count >= self.chunk_events && position.revision < last {
+            if count >= self.chunk_events && position.revision < end {
                 next.next = position;
                 break;
             }

@@ -14,7 +14,7 @@
 
 use std::fs;
 use std::ops::Bound;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
@@ -24,7 +24,7 @@ use fjall::config::{BlockSizePolicy, CompressionPolicy, FilterPolicy, HashRatioP
 use fjall::{AbstractTree, CompressionType, Database, Keyspace, KeyspaceCreateOptions, Readable, Snapshot};
 
 use crate::Fault;
-use crate::storage::{Change, Entries, SHELVES, STORED_KEY_BYTES_MAX, Storage, View, is_empty, shelf_of};
+use crate::storage::{Edit, Entries, SHELVES, STORED_KEY_BYTES_MAX, Storage, View, is_empty, shelf_of};
 
 /// The keyspaces, one for each shelf.
 const KEYSPACES: [&str; SHELVES.len()] = ["current", "history", "log"];
@@ -122,7 +122,7 @@ fn create(path: &Path) -> Result<(), Fault> {
             return Err(foreign(path, "it holds other files"));
         }
     }
-    let aside = PathBuf::from(format!("{}.new", path.display()));
+    let aside = path.with_added_extension("new");
     if aside.exists() {
         fs::remove_dir_all(&aside).map_err(Fault::storage)?;
     }
@@ -164,7 +164,7 @@ impl Storage for FjallStorage {
         view
     }
 
-    fn ingest(&self, group: &mut dyn Iterator<Item = Change>) -> Result<(), Fault> {
+    fn ingest(&self, group: &mut dyn Iterator<Item = Edit>) -> Result<(), Fault> {
         let mut ingestions = SHELVES.map(|_| None);
         for (key, value) in group {
             assert!(key.len() <= STORED_KEY_BYTES_MAX, "a key of {} bytes", key.len());

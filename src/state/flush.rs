@@ -14,7 +14,7 @@ use crate::format;
 use crate::format::Position;
 use crate::layers::{Layers, Shared};
 use crate::overlay::{EventRef, Overlay, Seal};
-use crate::storage::Change;
+use crate::storage::Edit;
 
 /// A flush to be run where blocking is allowed. One that is dropped is not lost: the machine hands it out again.
 pub struct FlushJob {
@@ -59,7 +59,7 @@ impl std::fmt::Debug for FlushJob {
 }
 
 /// Everything a flush writes, by ascending key: the passes in the order of their tags.
-fn records<'a>(overlay: &'a Overlay, seal: &'a Seal) -> impl Iterator<Item = Change> + 'a {
+fn records<'a>(overlay: &'a Overlay, seal: &'a Seal) -> impl Iterator<Item = Edit> + 'a {
     let compact_revision = seal.head.compact_revision;
     let membership = Some(&seal.membership).filter(|membership| !membership.is_empty());
     let marks = [(format::FORMAT_KEY, Some(format::format_record())), (format::HEAD_KEY, Some(seal.head.encode()))];
@@ -86,7 +86,7 @@ fn by_key(overlay: &Overlay) -> impl Iterator<Item = Vec<EventRef>> {
 }
 
 /// The newest version of a key, or its removal, which is left out when the store never heard of the key.
-fn newest(versions: &[EventRef]) -> Option<Change> {
+fn newest(versions: &[EventRef]) -> Option<Edit> {
     let (newest, oldest) = (versions.first()?, versions.last()?);
     match newest.live() {
         Some(kv) => Some((format::current_key(&kv.key), Some(format::version_record(kv)))),
@@ -95,7 +95,7 @@ fn newest(versions: &[EventRef]) -> Option<Change> {
 }
 
 /// The versions of a key that were superseded after the last compaction, by ascending successor.
-fn superseded(versions: Vec<EventRef>, compact_revision: Revision) -> impl Iterator<Item = Change> {
+fn superseded(versions: Vec<EventRef>, compact_revision: Revision) -> impl Iterator<Item = Edit> {
     versions.into_iter().rev().filter_map(move |event| {
         let successor = event.kv.mod_revision;
         let previous = event.previous.as_ref().filter(|_| successor > compact_revision)?;
@@ -104,7 +104,7 @@ fn superseded(versions: Vec<EventRef>, compact_revision: Revision) -> impl Itera
 }
 
 /// The events that can still be read: a watcher may start at the compact revision itself.
-fn events(overlay: &Overlay, compact_revision: Revision) -> impl Iterator<Item = Change> {
+fn events(overlay: &Overlay, compact_revision: Revision) -> impl Iterator<Item = Edit> {
     overlay.log().range(compact_revision..).flat_map(|entry| {
         let (revision, events) = (*entry.key(), Arc::clone(entry.value()));
         (0..).take(events.len()).map(move |sub: u32| {

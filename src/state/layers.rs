@@ -138,12 +138,18 @@ impl Shared {
         self.cleaned.store(cursor.next.revision.get(), Ordering::Release);
     }
 
-    /// Whether the store holds what a compaction has dropped.
-    pub(crate) fn is_cleanup_due(&self) -> bool {
-        self.cleaned.load(Ordering::Acquire) < cleanup_end(self.compact_revision(), self.flushed()).get()
+    /// How far a cleanup for `compact_revision` can get: not past the last flush, whose own events must still be there if the
+    /// process ends and starts again from it.
+    pub(crate) fn cleanup_end(&self, compact_revision: Revision) -> Revision {
+        compact_revision.min(self.flushed())
     }
 
-    /// Everything that compaction up to here has dropped is gone from the store, or never came there.
+    /// Whether the store holds what a compaction has dropped.
+    pub(crate) fn is_cleanup_due(&self) -> bool {
+        self.cleaned.load(Ordering::Acquire) < self.cleanup_end(self.compact_revision()).get()
+    }
+
+    /// What compaction up to here has dropped is gone from the store, or never came there, but for the events of a last revision.
     pub(crate) fn cleaned_revision(&self) -> Revision {
         let compact_revision = self.compact_revision();
         if !self.is_cleanup_due() && self.layers.load().frozen.is_none() {
@@ -151,11 +157,6 @@ impl Shared {
         }
         Revision::new(self.cleaned.load(Ordering::Acquire)).previous().min(compact_revision)
     }
-}
-
-/// Where cleanup ends: below it no log entry is needed any more, and the store holds none beyond what was flushed.
-pub(crate) fn cleanup_end(compact_revision: Revision, flushed: Revision) -> Revision {
-    compact_revision.min(flushed.next())
 }
 
 /// All that a read needs, at one moment: consistent, immutable, and soon to be dropped.

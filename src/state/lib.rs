@@ -46,7 +46,7 @@ pub use machine::{Machine, Options};
 pub use memory::MemoryStorage;
 pub use outcome::{Applied, Entry, Outcome, Payload, Reply};
 pub use reader::{Reader, Sizes};
-pub use storage::{Change, Entries, SHELVES, STORED_KEY_BYTES_MAX, Storage, View};
+pub use storage::{Edit, Entries, SHELVES, STORED_KEY_BYTES_MAX, Storage, View};
 
 #[cfg(test)]
 mod tests;

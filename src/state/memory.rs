@@ -9,7 +9,7 @@ use arc_swap::ArcSwap;
 use bytes::Bytes;
 
 use crate::Fault;
-use crate::storage::{Change, Entries, Storage, View, is_empty};
+use crate::storage::{Edit, Entries, Storage, View, is_empty};
 
 type Map = BTreeMap<Bytes, Bytes>;
 
@@ -33,7 +33,7 @@ impl Storage for MemoryStorage {
         Arc::new(MemoryView(self.map.load_full()))
     }
 
-    fn ingest(&self, group: &mut dyn Iterator<Item = Change>) -> Result<(), Fault> {
+    fn ingest(&self, group: &mut dyn Iterator<Item = Edit>) -> Result<(), Fault> {
         let mut map = Map::clone(&self.map.load());
         for (key, value) in group {
             match value {

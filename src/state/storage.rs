@@ -24,7 +24,7 @@ pub const SHELVES: [u8; 3] = [0x00, 0x28, 0x40];
 pub const STORED_KEY_BYTES_MAX: usize = 65_535;
 
 /// A key with its value, or with none to remove it.
-pub type Change = (Bytes, Option<Bytes>);
+pub type Edit = (Bytes, Option<Bytes>);
 
 /// Entries of a [`View`] in ascending order of keys.
 pub type Entries<'a> = Box<dyn Iterator<Item = Result<(Bytes, Bytes), Fault>> + Send + 'a>;
@@ -39,7 +39,7 @@ pub trait Storage: Send + Sync {
     /// # Errors
     ///
     /// [`Fault`]: which shelves were written is unknown, but for their order.
-    fn ingest(&self, group: &mut dyn Iterator<Item = Change>) -> Result<(), Fault>;
+    fn ingest(&self, group: &mut dyn Iterator<Item = Edit>) -> Result<(), Fault>;
 
     /// Gives up the keys from `start` to `end`, which is not included: nobody will ask for them again, and they were never written
     /// twice with different values. They may go now, later, or in part.

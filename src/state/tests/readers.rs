@@ -7,7 +7,7 @@ use model::{Command, Op, RangeRequest, Revision};
 use parking_lot::Mutex;
 
 use super::rig::{Rig, compact, delete, entry, put, put_request, read, txn};
-use crate::storage::Change;
+use crate::storage::Edit;
 use crate::{Fault, Machine, MemoryStorage, Options, Reader, Storage, View};
 
 type Hook = Box<dyn FnOnce() + Send>;
@@ -30,7 +30,7 @@ impl Storage for Hooked {
         self.inner.view()
     }
 
-    fn ingest(&self, group: &mut dyn Iterator<Item = Change>) -> Result<(), Fault> {
+    fn ingest(&self, group: &mut dyn Iterator<Item = Edit>) -> Result<(), Fault> {
         self.inner.ingest(group)?;
         let hook = self.after_ingest.lock().take();
         if let Some(hook) = hook {

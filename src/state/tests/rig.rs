@@ -124,8 +124,13 @@ impl Rig {
     /// Loses all memory, and starts again from what the storage holds and the log. Both are what a real node has left.
     pub(super) fn crash(&mut self) {
         self.restart();
+        self.replay_at_most(usize::MAX);
+    }
+
+    /// Applies the next entries of the log that the machine has not applied yet.
+    pub(super) fn replay_at_most(&mut self, count: usize) {
         let next = self.machine().applied().0.map_or(0, |applied| applied.index.get() + 1);
-        let lost: Vec<Entry> = self.log[usize::try_from(next).unwrap()..].to_vec();
+        let lost = self.log.iter().skip(usize::try_from(next).unwrap()).take(count).cloned().collect::<Vec<_>>();
         if !lost.is_empty() {
             self.machine().apply(lost).unwrap();
         }

@@ -2,7 +2,8 @@
 
 use bytes::Bytes;
 use model::{
-    Command, DeleteRequest, EventKind, KeyRange, PutRequest, RangeRequest, Rejection, Revision, SortOrder, SortTarget,
+    Command, DeleteRequest, EventKind, KeyRange, Op, PutRequest, RangeRequest, Rejection, Revision, SortOrder,
+    SortTarget,
 };
 
 use super::rig::{Rig, bytes, compact, delete, log_id, put, put_leased, put_request, read};
@@ -378,6 +379,61 @@ fn entries_out_of_order_are_faults() {
     let malformed = Entry { log_id: log_id(0), payload: Payload::Command(bytes("what?")) };
     assert!(matches!(Rig::in_memory().machine().apply(vec![malformed]), Err(Fault::MalformedEntry { .. })));
     assert!(matches!(Rig::in_memory().machine().apply(Vec::new()), Err(Fault::OutOfOrder { .. })));
+}
+
+#[test]
+fn stores_that_differ_in_anything_have_different_hashes() {
+    let both = |ops: [&str; 2]| {
+        let deletes = ops.map(|key| Op::Delete(super::rig::delete_request(key, "")));
+        Command::Txn(super::rig::txn(deletes.into()))
+    };
+    let base = || vec![super::rig::grant(1), super::rig::grant(2), put("x", "1"), put("y", "2")];
+    let variants = [
+        vec![],
+        vec![put("x", "1")],
+        vec![put("x", "2")],
+        vec![put("xx", "1")],
+        vec![put_leased("x", 1)],
+        vec![put_leased("x", 2)],
+        vec![delete("x", "")],
+        vec![delete("y", "")],
+        vec![delete("x", ""), put("x", "1")],
+        vec![delete("x", ""), delete("y", "")],
+        vec![both(["x", "y"])],
+        vec![both(["y", "x"])],
+        vec![put("x", "1"), compact(4)],
+    ];
+    let mut hashes: Vec<u32> = Vec::new();
+    for variant in variants {
+        let mut rig = Rig::in_memory();
+        rig.apply(base().into_iter().chain(variant));
+        hashes.push(rig.reader().hash_kv(Revision::ZERO).unwrap().hash);
+    }
+    let distinct: std::collections::BTreeSet<_> = hashes.iter().collect();
+    assert_eq!(distinct.len(), hashes.len(), "{hashes:?}");
+    // Leases without keys are no part of it, but of the hash of everything.
+    let [with, without] = [vec![super::rig::grant(9)], vec![super::rig::grant(8)]].map(|commands| {
+        let mut rig = Rig::in_memory();
+        rig.apply(commands);
+        (rig.reader().hash_kv(Revision::ZERO).unwrap(), rig.reader().hash().unwrap())
+    });
+    assert!(with.0 == without.0 && with.1 != without.1);
+}
+
+#[test]
+fn a_hash_of_the_past_is_what_it_was_then() {
+    for mut rig in Rig::both() {
+        let mut seen = Vec::new();
+        for round in 0..6 {
+            rig.apply([put("k", &round.to_string()), delete("k", "")]);
+            seen.push(rig.reader().hash_kv(Revision::ZERO).unwrap());
+            rig.flush();
+        }
+        for then in seen {
+            let now = rig.reader().hash_kv(then.revision).unwrap();
+            assert_eq!((now.hash, now.hash_revision), (then.hash, then.revision));
+        }
+    }
 }
 
 #[test]
