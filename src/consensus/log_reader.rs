@@ -119,14 +119,18 @@ impl RaftLogReader<TypeConfig> for LogReader {
         }))
     }
 
+    /// The last entry of each term in the range: from the index, instead of openraft's binary search over entries.
     async fn get_key_log_ids(&mut self, range: RangeInclusive<RaftLogId>) -> Result<Vec<RaftLogId>, io::Error> {
         let (first, last) = range.into_inner();
-        let starts = self.shared.disk.term_starts().into_iter().map(|start| log_id(start.term, start.index));
-        let mut keys = vec![first];
-        keys.extend(starts.filter(|start| start.index > first.index && start.index < last.index));
-        if last.index > first.index {
-            keys.push(last);
+        let mut keys = Vec::new();
+        let mut term = first.leader_id.term;
+        for start in self.shared.disk.term_starts() {
+            if start.index > first.index && start.index <= last.index {
+                keys.push(log_id(term, start.index - 1));
+                term = start.term;
+            }
         }
+        keys.push(last);
         Ok(keys)
     }
 }

@@ -83,7 +83,7 @@ async fn kill_loses_no_acknowledged_write() {
         let reached = progress.wait_for(|written| *written >= enough);
         tokio::time::timeout(Duration::from_secs(30), reached)
             .await
-            .unwrap_or_else(|_| panic!("cycle {cycle}: no {enough} writes in 30 s"))
+            .unwrap_or_else(|_| panic!("cycle {cycle}: no {enough} writes in 30 s; the member said: {}", server.said()))
             .expect("writers run");
         server.kill();
         for writer in writers {

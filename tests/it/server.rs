@@ -1,5 +1,6 @@
 //! A member as a process of its own, and the ways to it.
 
+use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -17,24 +18,24 @@ const PATIENCE: Duration = Duration::from_secs(30);
 pub(crate) struct Server {
     process: Child,
     pub(crate) url: String,
+    /// What the member said, for a test that fails.
+    log: PathBuf,
 }
 
 impl Server {
     /// Starts a member on `data`, on a port of the kernel's choice, and waits until it says that it serves.
     pub(crate) fn start(data: &Path, flags: &[&str]) -> Self {
-        let mut process = command(data, flags).spawn().expect("the binary starts");
+        let log = data.with_extension("log");
+        let said = File::create(&log).expect("a file for what the member says");
+        let mut process = command(data, flags).stderr(said).spawn().expect("the binary starts");
         let mut lines = BufReader::new(process.stdout.take().expect("stdout is piped")).lines();
         let first = lines.next().and_then(Result::ok).unwrap_or_else(|| {
-            let mut said = String::new();
-            let _ = process.stderr.take().expect("stderr is piped").read_to_string(&mut said);
-            panic!("the member did not start: {said}");
+            panic!("the member did not start: {}", std::fs::read_to_string(&log).unwrap_or_default());
         });
         let url = first.split(" serves ").nth(1).unwrap_or_else(|| panic!("unexpected first line: {first}")).to_owned();
-        // Both pipes are read on, so that the member never waits for this test.
-        let errors = process.stderr.take().expect("stderr is piped");
+        // The pipe is read on, so that the member never waits for this test.
         std::thread::spawn(move || lines.for_each(drop));
-        std::thread::spawn(move || BufReader::new(errors).lines().for_each(drop));
-        Self { process, url }
+        Self { process, url, log }
     }
 
     /// Ends the member at once, without a word to it.
@@ -53,9 +54,17 @@ impl Server {
         asked.elapsed()
     }
 
+    /// What the member has logged.
+    pub(crate) fn said(&self) -> String {
+        std::fs::read_to_string(&self.log).unwrap_or_default()
+    }
+
     /// A connection to the member.
     pub(crate) async fn channel(&self) -> Channel {
-        Endpoint::from_shared(self.url.clone()).expect("a valid address").connect().await.expect("the member accepts")
+        let endpoint = Endpoint::from_shared(self.url.clone()).expect("a valid address");
+        endpoint.connect().await.unwrap_or_else(|error| {
+            panic!("{error:?}; the member said: {}", self.said());
+        })
     }
 
     pub(crate) async fn kv(&self) -> KvClient<Channel> {

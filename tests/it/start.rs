@@ -81,6 +81,31 @@ fn a_damaged_log_is_refused_with_file_and_offset() {
     let name = segment.file_name().expect("a name").to_string_lossy().into_owned();
     assert_refused(&data, &[], &name);
     assert_refused(&data, &[], "offset");
+    let (is_whole, _, error) = dump(&data);
+    assert!(!is_whole && error.contains(&name) && error.contains("offset"), "{error}");
+}
+
+#[tokio::test]
+async fn a_log_can_be_looked_into() {
+    let (_folder, data) = fresh();
+    let server = Server::start(&data, &[]);
+    let put = PutRequest { key: "k".into(), value: "v".into(), ..PutRequest::default() };
+    server.kv().await.put(put).await.expect("a write");
+    server.terminate();
+    let (is_whole, records, error) = dump(&data);
+    assert!(is_whole, "{error}");
+    for record in ["metadata", "entry    index=0", "entry    index=2", "vote=committed", "crc=ok"] {
+        assert!(records.contains(record), "no {record:?} in:\n{records}");
+    }
+}
+
+/// `quorate wal dump`: whether it came to the end, what it printed, and what it complained of.
+fn dump(data: &std::path::Path) -> (bool, String, String) {
+    let binary = env!("CARGO_BIN_EXE_quorate");
+    let ran = std::process::Command::new(binary).args(["wal", "dump"]).arg(data.join("wal")).output();
+    let ran = ran.expect("the binary runs");
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("text");
+    (ran.status.success(), text(ran.stdout), text(ran.stderr))
 }
 
 #[test]

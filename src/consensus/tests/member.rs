@@ -235,7 +235,7 @@ impl Storage for GatedStorage {
         self.within.view()
     }
 
-    fn ingest(&self, group: &mut dyn Iterator<Item = state::Change>) -> Result<(), state::Fault> {
+    fn ingest(&self, group: &mut dyn Iterator<Item = state::Edit>) -> Result<(), state::Fault> {
         // Once nobody holds the other end, everything passes.
         let _ = self.gate.lock().recv();
         self.within.ingest(group)
