@@ -114,8 +114,8 @@ pub(crate) struct ServerFlags {
     /// Milliseconds without a heartbeat before an election; at least five heartbeats
     #[arg(long, env = "ETCD_ELECTION_TIMEOUT", default_value_t = 1000)]
     election_timeout: u64,
-    /// Applied entries between snapshots
-    #[arg(long, env = "ETCD_SNAPSHOT_COUNT", default_value_t = 10_000)]
+    /// Applied entries after which the state is written out at the latest, and the log behind it may go
+    #[arg(long, env = "ETCD_SNAPSHOT_COUNT", default_value_t = 100_000)]
     snapshot_count: u64,
     /// Most operations in a branch of a transaction
     #[arg(long, env = "ETCD_MAX_TXN_OPS", default_value_t = 128)]

@@ -44,7 +44,7 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Self { flush_bytes: 16 * 1024 * 1024 }
+        Self { flush_bytes: 32 * 1024 * 1024 }
     }
 }
 
