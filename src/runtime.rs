@@ -5,7 +5,7 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use node::Node;
 use tokio::net::{TcpListener, TcpSocket};
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch as latest;
 
 use crate::banner::banner;
@@ -46,6 +46,7 @@ fn workers() -> usize {
 }
 
 async fn run(settings: &Settings) -> Result<()> {
+    let mut signals = Signals::catch()?;
     let listeners = bind(settings)?;
     let addresses = listeners.iter().map(TcpListener::local_addr).collect::<std::io::Result<Vec<_>>>()?;
     let (stop, stopping) = latest::channel(false);
@@ -58,8 +59,8 @@ async fn run(settings: &Settings) -> Result<()> {
     print!("{}", banner(&addresses, settings));
     tracing::info!("ready to serve client requests");
     let ended = tokio::select! {
-        name = told_to_stop() => {
-            tracing::info!(signal = name?, "stopping");
+        name = signals.next() => {
+            tracing::info!(signal = name, "stopping");
             Ok(())
         }
         fault = node.failed() => Err(fault),
@@ -87,11 +88,26 @@ fn bind(settings: &Settings) -> Result<Vec<TcpListener>> {
     Ok(listeners)
 }
 
-async fn told_to_stop() -> Result<&'static str> {
-    let mut terminate = signal(SignalKind::terminate()).context("cannot wait for SIGTERM")?;
-    let mut interrupt = signal(SignalKind::interrupt()).context("cannot wait for SIGINT")?;
-    tokio::select! {
-        _ = terminate.recv() => Ok("SIGTERM"),
-        _ = interrupt.recv() => Ok("SIGINT"),
+/// The ways in which a member is told to stop. Caught from the start: a signal that comes while it starts is not lost, and does not
+/// end the process in the middle of it.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    fn catch() -> Result<Self> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate()).context("cannot wait for SIGTERM")?,
+            interrupt: signal(SignalKind::interrupt()).context("cannot wait for SIGINT")?,
+        })
+    }
+
+    /// The name of the next one.
+    async fn next(&mut self) -> &'static str {
+        tokio::select! {
+            _ = self.terminate.recv() => "SIGTERM",
+            _ = self.interrupt.recv() => "SIGINT",
+        }
     }
 }

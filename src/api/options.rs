@@ -29,7 +29,7 @@ impl Default for Options {
             max_concurrent_streams: u32::MAX,
             connections_max: 65_536,
             head_deadline: Duration::from_secs(5),
-            drain_deadline: Duration::from_secs(3),
+            drain_deadline: Duration::from_millis(1500),
         }
     }
 }

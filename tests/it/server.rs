@@ -44,8 +44,12 @@ impl Server {
         self.process.wait().expect("a process of our own can be awaited");
     }
 
-    /// Asks the member to end, and returns how long that took.
-    pub(crate) fn terminate(mut self) -> Duration {
+    /// Asks the member to end, and returns how long that took. Aside, so that clients can close their connections meanwhile.
+    pub(crate) async fn terminate(self) -> Duration {
+        tokio::task::spawn_blocking(|| self.end()).await.expect("the member ends")
+    }
+
+    fn end(mut self) -> Duration {
         let asked = Instant::now();
         let pid = self.process.id().to_string();
         assert!(Command::new("kill").args(["-TERM", &pid]).status().expect("kill runs").success());

@@ -19,7 +19,7 @@ async fn sigterm_ends_cleanly_and_keeps_everything() {
     let server = Server::start(&data, &[]);
     let put = PutRequest { key: "k".into(), value: "v".into(), ..PutRequest::default() };
     server.kv().await.put(put).await.expect("a write");
-    let took = server.terminate();
+    let took = server.terminate().await;
     assert!(took < Duration::from_secs(5), "stopping took {took:?}");
     let server = Server::start(&data, &[]);
     let read = RangeRequest { key: "k".into(), ..RangeRequest::default() };
@@ -91,7 +91,7 @@ async fn a_log_can_be_looked_into() {
     let server = Server::start(&data, &[]);
     let put = PutRequest { key: "k".into(), value: "v".into(), ..PutRequest::default() };
     server.kv().await.put(put).await.expect("a write");
-    server.terminate();
+    server.terminate().await;
     let (is_whole, records, error) = dump(&data);
     assert!(is_whole, "{error}");
     for record in ["metadata", "entry    index=0", "entry    index=2", "vote=committed", "crc=ok"] {
