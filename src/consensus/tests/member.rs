@@ -192,7 +192,8 @@ impl ApplySink for Gate {
         if !batch.changes.is_empty()
             && let Some(gate) = self.0.take()
         {
-            gate.recv().unwrap();
+            // Hands this worker's other tasks over: one in its slot for the next task could not be taken by another worker.
+            tokio::task::block_in_place(|| gate.recv()).unwrap();
         }
     }
 }
