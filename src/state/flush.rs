@@ -62,8 +62,7 @@ impl std::fmt::Debug for FlushJob {
 fn records<'a>(overlay: &'a Overlay, seal: &'a Seal) -> impl Iterator<Item = Edit> + 'a {
     let compact_revision = seal.head.compact_revision;
     let membership = Some(&seal.membership).filter(|membership| !membership.is_empty());
-    let marks = [(format::FORMAT_KEY, Some(format::format_record())), (format::HEAD_KEY, Some(seal.head.encode()))];
-    marks
+    format::marks(&seal.head)
         .into_iter()
         .chain(membership.map(|membership| (format::MEMBERSHIP_KEY, Some(membership.clone()))))
         .chain(seal.leases.iter().map(|(key, record)| (key.clone(), record.clone())))

@@ -28,6 +28,8 @@
 //! the newest on the first shelf, or is newer than anything that can be asked for; and the entries after the head, applied once
 //! more, write the same again.
 //!
+//! A new store gets its marks, format and head, before anything else, so that a first flush that is cut off leaves them behind too.
+//!
 //! An unknown format number is refused: a new layout is a new number.
 //!
 //! A key of the user is at most [`model::KEY_BYTES_MAX`] long after escaping, so none of these exceeds what the storage takes.
@@ -38,6 +40,7 @@ use bytes::{Buf, BufMut, Bytes, BytesMut};
 use model::{Event, EventKind, KeyRange, KeyValue, LeaseId, LogId, LogIndex, Revision, Term};
 
 use crate::Fault;
+use crate::storage::Edit;
 
 const MAGIC: &[u8; 8] = b"quorate\0";
 
@@ -102,6 +105,11 @@ pub(crate) fn format_record() -> Bytes {
     out.put_slice(MAGIC);
     out.put_u32(FORMAT);
     out.freeze()
+}
+
+/// The records that are always there.
+pub(crate) fn marks(head: &Head) -> [Edit; 2] {
+    [(FORMAT_KEY, Some(format_record())), (HEAD_KEY, Some(head.encode()))]
 }
 
 /// Refuses what [`format_record`] did not write.

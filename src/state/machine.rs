@@ -83,7 +83,8 @@ impl Machine {
             None if view.range(std::ops::Bound::Unbounded, std::ops::Bound::Unbounded).next().is_some() => {
                 return Err(Fault::ForeignData);
             }
-            None => {}
+            // Before anything else: a first flush that is cut off leaves data on the later shelves, which the mark makes ours.
+            None => storage.ingest(&mut format::marks(&head).into_iter())?,
         }
         let membership =
             view.get(&format::MEMBERSHIP_KEY)?.map_or(Bytes::new(), |stored| Bytes::copy_from_slice(&stored));

@@ -43,12 +43,13 @@ impl Storage for Failing {
 
 /// A log that touches everything.
 fn script() -> Vec<Command> {
-    let mut commands = vec![grant(1), grant(2)];
+    // The first flush has something for every shelf.
+    let mut commands = vec![put("a", "first"), put("a", "second"), grant(1), grant(2)];
     for round in 0..12_i64 {
         commands.extend([put("a", &round.to_string()), put_leased("b", 1 + round % 2), put(&format!("k{round}"), "")]);
         commands.push(Command::Txn(txn(vec![Op::Range(read("a", "z")), Op::Put(super::rig::put_request("t", "x"))])));
         if round % 3 == 2 {
-            commands.extend([delete("k", "l"), compact(round * 4)]);
+            commands.extend([delete("k", "l"), compact(round * 4 + 2)]);
         }
     }
     commands.push(revoke(1));
@@ -63,7 +64,13 @@ fn wherever_an_ingestion_fails_the_log_makes_up_for_it() {
     for shelves in 0..=SHELVES.len() {
         for fail_at in 0..30 {
             let storage = Arc::new(Failing { inner: MemoryStorage::new(), left: AtomicUsize::new(fail_at), shelves });
-            let mut machine = Machine::open(Arc::clone(&storage) as Arc<dyn Storage>, Options::default()).unwrap();
+            let opened = Machine::open(Arc::clone(&storage) as Arc<dyn Storage>, Options::default());
+            assert_eq!(opened.is_err(), fail_at == 0, "a new store is marked at once");
+            let Ok(mut machine) = opened else {
+                storage.left.store(usize::MAX, Ordering::Relaxed);
+                Machine::open(storage, Options::default()).unwrap();
+                continue;
+            };
             let mut failed = false;
             for (index, command) in (0..).zip(script.clone()) {
                 machine.apply(vec![entry(index, command)]).unwrap();
