@@ -257,6 +257,8 @@ async fn a_full_memory_holds_proposals_back_until_it_is_flushed() {
     let storage = Arc::new(GatedStorage { within: MemoryStorage::new(), gate: gate.into() });
     let disks = Disks { storage: storage.clone(), ..Disks::new() };
     let options = state::Options { flush_bytes: 20_000 };
+    // A new store is marked at once; everything after that waits.
+    open.send(()).unwrap();
     let member = disks.try_start_with(config(), options, Box::new(Gate(None))).await.unwrap();
     // In many groups, so that memory is looked at between them.
     let handle = member.handle.clone();
@@ -272,9 +274,10 @@ async fn a_full_memory_holds_proposals_back_until_it_is_flushed() {
         applied = (applied.1, member.handle.status().applied.get());
     }
     assert!(!puts.is_finished(), "memory for {} entries was found although none could be flushed", applied.0);
-    assert_eq!(storage.disk_bytes(), 0);
+    let marks = storage.disk_bytes();
+    assert!(marks < 100, "only the marks are there");
     drop(open);
     puts.await.unwrap();
-    assert!(storage.disk_bytes() > 0);
+    assert!(storage.disk_bytes() > marks);
     member.stop().await;
 }
