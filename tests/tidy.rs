@@ -10,11 +10,12 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("proto", &[]),
     ("model", &[]),
     ("wal", &[]),
+    ("transport", &["proto"]),
     ("recipes", &["model"]),
     ("state", &["model", "recipes"]),
     ("watch", &["model"]),
-    ("consensus", &["model", "wal", "state"]),
-    ("node", &["model", "recipes", "state", "watch", "consensus"]),
+    ("consensus", &["model", "wal", "state", "transport", "proto"]),
+    ("node", &["model", "recipes", "state", "watch", "consensus", "transport"]),
     ("api", &["proto", "model", "recipes", "node"]),
     ("quorate", &["model", "wal", "node", "api"]),
     ("bench", &["proto"]),
@@ -25,7 +26,7 @@ const NAMED_ONLY_BY: &[(&str, &[&str])] = &[
     ("openraft", &["consensus"]),
     ("fjall", &["state"]),
     ("axum", &["api"]),
-    ("tonic", &["proto", "api", "bench"]),
+    ("tonic", &["proto", "transport", "api", "bench"]),
     ("rustix", &["wal", "bench"]),
 ];
 
