@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use consensus::{LogPlace, PeerInfo, Tasks};
-use state::{FjallStorage, Machine};
+use state::{FjallPlace, Machine};
 use thiserror::Error;
 use tokio::sync::{mpsc, watch as latest};
 use tokio::task::JoinSet;
@@ -202,8 +202,8 @@ fn prepare(path: &Path) -> Result<(), Failure> {
 async fn open_store(path: &Path) -> Result<Machine, Failure> {
     let at = path.to_owned();
     let opened = tokio::task::spawn_blocking(move || {
-        let storage = FjallStorage::open(&at)?;
-        Machine::open(Arc::new(storage), state::Options::default())
+        let place = FjallPlace::at(&at)?;
+        Machine::open(Arc::new(place), state::Options::default())
     });
     let opened = opened.await.map_err(|_| Failure::Task("opening of the store"))?;
     opened.map_err(|source| Failure::Store { path: path.to_owned(), source })

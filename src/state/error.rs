@@ -37,6 +37,12 @@ pub enum Fault {
     /// A record in the store cannot be read although its checksum held.
     #[error("a damaged record in the store: {0}")]
     Damaged(&'static str),
+    /// A piece of a state that is being fetched is not what was sent. The current state is untouched: fetch again from the beginning.
+    #[error("a piece of a fetched state cannot be taken: {0}")]
+    MalformedPiece(&'static str),
+    /// A store that was being built was given up for a later one. The current state is untouched.
+    #[error("this store was given up: another one has been begun since")]
+    Superseded,
     /// A log entry cannot be decoded.
     #[error("log entry {log_id}: {reason}")]
     MalformedEntry {

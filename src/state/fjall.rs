@@ -12,7 +12,6 @@
 //! A snapshot keeps the tables of its moment alive. So the newest one is shared by all readers and replaced as soon as a tree has
 //! moved on, through an ingestion or a compaction of its tables.
 
-use std::fs;
 use std::ops::Bound;
 use std::path::Path;
 use std::sync::Arc;
@@ -24,12 +23,13 @@ use fjall::config::{BlockSizePolicy, CompressionPolicy, FilterPolicy, HashRatioP
 use fjall::{AbstractTree, CompressionType, Database, Keyspace, KeyspaceCreateOptions, Readable, Snapshot};
 
 use crate::Fault;
+use crate::fjall_place::Directory;
 use crate::storage::{Edit, Entries, SHELVES, STORED_KEY_BYTES_MAX, Storage, View, is_empty, shelf_of};
 
 /// The keyspaces, one for each shelf.
 const KEYSPACES: [&str; SHELVES.len()] = ["current", "history", "log"];
 
-/// The file whose presence makes a directory a database of fjall's; written last when one is created.
+/// The file whose presence makes a directory a database of fjall's.
 const MARKER: &str = "version";
 
 /// Blocks kept in memory, decompressed, for point reads and hot ranges.
@@ -45,34 +45,51 @@ const OPEN_FILES_MAX: usize = 256;
 const JOURNAL_BYTES: u64 = 64 * 1024 * 1024;
 
 /// A store in a directory of its own.
-pub struct FjallStorage {
+pub(crate) struct FjallStorage {
     database: Database,
     shelves: Shelves,
     newest: ArcSwap<FjallView>,
+    /// After all that uses it.
+    directory: Arc<Directory>,
 }
 
 type Shelves = [Keyspace; SHELVES.len()];
 
 impl FjallStorage {
-    /// Opens the store at `path`, or creates it there with the directories above: it must be absent, empty or a store. Waits for
-    /// nobody.
+    /// Opens the store in a directory. Waits for nobody.
     ///
     /// # Errors
     ///
     /// [`Fault::Locked`], [`Fault::ForeignDirectory`], and [`Fault::Storage`] when it cannot be written or is damaged.
-    pub fn open(path: impl AsRef<Path>) -> Result<Self, Fault> {
-        let path = path.as_ref();
+    pub(crate) fn open(directory: Arc<Directory>) -> Result<Self, Fault> {
+        let path = directory.path();
         if !path.join(MARKER).is_file() {
-            create(path)?;
+            return Err(Fault::Damaged("the current store is not there"));
         }
         let database = open_database(path)?;
         let names = database.list_keyspace_names();
         if names.len() != KEYSPACES.len() || KEYSPACES.iter().any(|name| names.iter().all(|other| **other != **name)) {
-            return Err(foreign(path, "it is a database with other keyspaces"));
+            return Err(Fault::ForeignDirectory {
+                path: path.to_owned(),
+                found: "it is a database with other keyspaces",
+            });
         }
+        Self::over(database, directory)
+    }
+
+    /// Creates an empty store in a directory that is not there yet.
+    ///
+    /// # Errors
+    ///
+    /// [`Fault::Storage`].
+    pub(crate) fn create(directory: Arc<Directory>) -> Result<Self, Fault> {
+        Self::over(open_database(directory.path())?, directory)
+    }
+
+    fn over(database: Database, directory: Arc<Directory>) -> Result<Self, Fault> {
         let shelves = open_shelves(&database)?;
-        let newest = ArcSwap::from_pointee(FjallView { snapshot: database.snapshot(), shelves: shelves.clone() });
-        Ok(Self { database, shelves, newest })
+        let view = FjallView::new(&database, &shelves, &directory);
+        Ok(Self { database, shelves, newest: ArcSwap::from_pointee(view), directory })
     }
 }
 
@@ -114,28 +131,6 @@ fn merge_every(tables: u8) -> Arc<Leveled> {
     Arc::new(Leveled::default().with_l0_threshold(tables))
 }
 
-/// Creates a store aside and moves it into place, so that a crash on the way leaves nothing that looks like one.
-fn create(path: &Path) -> Result<(), Fault> {
-    if path.exists() {
-        let mut files = fs::read_dir(path).map_err(Fault::storage)?;
-        if files.next().is_some() {
-            return Err(foreign(path, "it holds other files"));
-        }
-    }
-    let aside = path.with_added_extension("new");
-    if aside.exists() {
-        fs::remove_dir_all(&aside).map_err(Fault::storage)?;
-    }
-    let database = open_database(&aside)?;
-    drop(open_shelves(&database)?);
-    drop(database);
-    fs::rename(&aside, path).map_err(Fault::storage)?;
-    if let Some(parent) = path.parent().filter(|parent| !parent.as_os_str().is_empty()) {
-        fs::File::open(parent).and_then(|directory| directory.sync_all()).map_err(Fault::storage)?;
-    }
-    Ok(())
-}
-
 fn open_database(path: &Path) -> Result<Database, Fault> {
     let opened = Database::builder(path)
         .cache_size(CACHE_BYTES)
@@ -149,17 +144,13 @@ fn open_database(path: &Path) -> Result<Database, Fault> {
     })
 }
 
-fn foreign(path: &Path, found: &'static str) -> Fault {
-    Fault::ForeignDirectory { path: path.to_owned(), found }
-}
-
 impl Storage for FjallStorage {
     fn view(&self) -> Arc<dyn View> {
         let newest = self.newest.load();
         if newest.snapshot.seqno() == self.database.visible_seqno() {
             return Arc::clone(&newest) as Arc<dyn View>;
         }
-        let view = Arc::new(FjallView { snapshot: self.database.snapshot(), shelves: self.shelves.clone() });
+        let view = Arc::new(FjallView::new(&self.database, &self.shelves, &self.directory));
         self.newest.store(Arc::clone(&view));
         view
     }
@@ -194,13 +185,15 @@ impl Storage for FjallStorage {
 
 impl std::fmt::Debug for FjallStorage {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("FjallStorage").field("path", &self.shelves[0].path()).finish_non_exhaustive()
+        f.debug_struct("FjallStorage").field("path", &self.directory.path()).finish_non_exhaustive()
     }
 }
 
 struct FjallView {
     snapshot: Snapshot,
     shelves: Shelves,
+    /// After all that uses it.
+    _directory: Arc<Directory>,
 }
 
 impl View for FjallView {
@@ -228,6 +221,10 @@ impl View for FjallView {
 }
 
 impl FjallView {
+    fn new(database: &Database, shelves: &Shelves, directory: &Arc<Directory>) -> Self {
+        Self { snapshot: database.snapshot(), shelves: shelves.clone(), _directory: Arc::clone(directory) }
+    }
+
     fn scan(
         &self,
         shelf: usize,

@@ -64,13 +64,8 @@ pub(crate) const CURSOR_KEY: Bytes = Bytes::from_static(&[0x28]);
 
 const ESCAPED_END: [u8; 2] = [0, 0];
 
-/// The bounds of all records with one tag.
-type TagBounds = (Bound<&'static [u8]>, Bound<&'static [u8]>);
-
-/// All leases.
-pub(crate) const LEASES: TagBounds = (Bound::Included(&[TAG_LEASE]), Bound::Excluded(&[TAG_LEASE + 1]));
-/// All attachments.
-pub(crate) const ATTACHMENTS: TagBounds = (Bound::Included(&[TAG_ATTACHMENT]), Bound::Excluded(&[TAG_ATTACHMENT + 1]));
+/// The bounds of what is always in memory, but for the cursor.
+pub(crate) const RESIDENT: (Bound<&[u8]>, Bound<&[u8]>) = (Bound::Unbounded, Bound::Excluded(&[TAG_CURRENT]));
 
 /// Where the machine stands: one record, rewritten by each flush.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -168,6 +163,14 @@ impl Cursor {
         let floor = Revision::new(record.get_i64());
         Ok(Self { next: Position { revision: Revision::new(record.get_i64()), sub: record.get_u32() }, floor })
     }
+}
+
+pub(crate) fn is_lease(key: &[u8]) -> bool {
+    key.first() == Some(&TAG_LEASE)
+}
+
+pub(crate) fn is_attachment(key: &[u8]) -> bool {
+    key.first() == Some(&TAG_ATTACHMENT)
 }
 
 pub(crate) fn lease_key(id: LeaseId) -> Bytes {

@@ -20,6 +20,9 @@
 //!
 //! If W < C, because a compaction was published in between, the reader starts again; the next W is not below that C, since the
 //! writer publishes W first.
+//!
+//! All of this is one [`Shared`] over one store. An install puts another one in its place; a reader takes the one that is there when it
+//! begins and stays with it, as do the jobs. The new one's W is not below the old one's, because more entries are applied in it.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};

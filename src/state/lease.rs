@@ -11,7 +11,6 @@ use model::{Event, LeaseId, Rejection};
 
 use crate::Fault;
 use crate::format;
-use crate::storage::View;
 
 /// A lease as it is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,21 +44,16 @@ pub(crate) struct LeaseTable {
 const RECORD_BYTES: usize = 128;
 
 impl LeaseTable {
-    /// What the store holds.
-    pub(crate) fn load(view: &dyn View) -> Result<Self, Fault> {
-        let mut table = Self::default();
-        let (start, end) = format::LEASES;
-        for entry in view.range(start, end) {
-            let (key, record) = entry?;
-            let (id, ttl, remaining) = format::decode_lease(&key, &record)?;
-            table.leases.insert(id, Lease { ttl, remaining, keys: BTreeSet::new() });
+    /// Takes in a record of the store, if it is about a lease. They come by ascending key, so that each lease precedes its keys.
+    pub(crate) fn load(&mut self, key: &[u8], record: &[u8]) -> Result<(), Fault> {
+        if format::is_lease(key) {
+            let (id, ttl, remaining) = format::decode_lease(key, record)?;
+            self.leases.insert(id, Lease { ttl, remaining, keys: BTreeSet::new() });
+        } else if format::is_attachment(key) {
+            let (id, key) = format::decode_attachment(key)?;
+            self.leases.get_mut(&id).ok_or(Fault::Damaged("attachment without its lease"))?.keys.insert(key);
         }
-        let (start, end) = format::ATTACHMENTS;
-        for entry in view.range(start, end) {
-            let (id, key) = format::decode_attachment(&entry?.0)?;
-            table.leases.get_mut(&id).ok_or(Fault::Damaged("attachment without its lease"))?.keys.insert(key);
-        }
-        Ok(table)
+        Ok(())
     }
 
     pub(crate) fn contains(&self, id: LeaseId) -> bool {

@@ -2,9 +2,11 @@
 //!
 //! [`Machine`] turns committed log entries into a versioned map of keys with leases, [`Reader`] answers from it on any thread, and
 //! [`FlushJob`] and [`CleanupJob`] move it to a [`Storage`] and reclaim what compaction dropped. The log of entries is the journal:
-//! nothing is written on the way, what is in memory is made again from the entries after [`Machine::applied`].
+//! nothing is written on the way, what is in memory is made again from the entries after [`Machine::applied`]. A member that is too
+//! far behind for the log takes in an [`Export`] of another one as an [`Import`].
 //!
-//! From the top down: the machine and its reader; how a command is executed; how layers are read; how they reach the store.
+//! From the top down: the machine and its reader; how a command is executed; how layers are read; how they reach the store; how a store reaches
+//! another member; what stores are and where they live.
 //!
 //! Leaves to others: the order and durability of entries, expiry of leases, freshness of reads, permission.
 
@@ -29,22 +31,32 @@ mod stored;
 mod cleanup;
 mod flush;
 mod format;
+mod resident;
+
+mod export;
+mod import;
+mod piece;
 
 mod fjall;
+mod fjall_place;
 mod memory;
+mod place;
 mod storage;
 
 mod error;
 
 pub use cleanup::CleanupJob;
 pub use error::{Fault, ReadError};
-pub use fjall::FjallStorage;
+pub use export::Export;
+pub use fjall_place::FjallPlace;
 pub use flush::FlushJob;
 pub use hash::HashKv;
+pub use import::{Import, Imported};
 pub use lease::LeaseInfo;
 pub use machine::{Machine, Options};
-pub use memory::MemoryStorage;
+pub use memory::{MemoryPlace, MemoryStorage};
 pub use outcome::{Applied, Entry, Outcome, Payload, Reply};
+pub use place::{Place, Staging};
 pub use reader::{Reader, Sizes};
 pub use storage::{Edit, Entries, SHELVES, STORED_KEY_BYTES_MAX, Storage, View};
 

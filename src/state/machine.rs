@@ -12,6 +12,7 @@
 
 use std::sync::Arc;
 
+use arc_swap::ArcSwap;
 use bytes::Bytes;
 use model::{
     AppliedBatch, Change, Command, Event, EventKind, LeaseChange, LeaseCheckpoint, LeaseId, LogId, Proposal, Rejection,
@@ -20,15 +21,17 @@ use model::{
 
 use crate::cleanup::CleanupJob;
 use crate::draft::{Draft, Written};
+use crate::export::Export;
 use crate::flush::FlushJob;
-use crate::format::{self, Cursor, Head};
+use crate::format::Head;
+use crate::import::Imported;
 use crate::layers::{Layers, Shared, Sight};
-use crate::lease::LeaseTable;
 use crate::ledger::Book;
 use crate::outcome::{Applied, Entry, Outcome, Payload, Reply};
 use crate::overlay::{Overlay, Seal};
+use crate::place::Place;
 use crate::queues::Queues;
-use crate::storage::Storage;
+use crate::resident::Resident;
 use crate::{Fault, ReadError, Reader, txn};
 
 /// Largest TTL of a lease in seconds (etcd's figure). Checked at the edge too; here so that no entry can get around it.
@@ -51,6 +54,8 @@ impl Default for Options {
 /// See the top of this file.
 pub struct Machine {
     shared: Arc<Shared>,
+    /// The same, where readers look for it.
+    published: Arc<ArcSwap<Shared>>,
     head: Head,
     membership: Bytes,
     queues: Queues,
@@ -65,40 +70,59 @@ struct Group {
 }
 
 impl Machine {
-    /// Takes up the state that `storage` holds, or begins an empty one. Takes as long as loading the leases; the number of keys
-    /// does not matter. Feed it the entries after [`Machine::applied`] next.
+    /// Takes up the current state of `place`, or begins an empty one. Takes as long as loading the leases; the number of keys does not
+    /// matter. Feed it the entries after [`Machine::applied`] next.
     ///
     /// # Errors
     ///
     /// [`Fault::ForeignData`], [`Fault::UnknownFormat`], [`Fault::Damaged`], [`Fault::Storage`].
-    pub fn open(storage: Arc<dyn Storage>, options: Options) -> Result<Self, Fault> {
-        let view = storage.view();
-        let mut head =
-            Head { applied: None, revision: Revision::FIRST, compact_revision: Revision::ZERO, live_bytes: 0 };
-        match view.get(&format::FORMAT_KEY)? {
-            Some(record) => {
-                format::check_format(&record)?;
-                head = Head::decode(&view.get(&format::HEAD_KEY)?.ok_or(Fault::Damaged("no head"))?)?;
-            }
-            None if view.range(std::ops::Bound::Unbounded, std::ops::Bound::Unbounded).next().is_some() => {
-                return Err(Fault::ForeignData);
-            }
-            // Before anything else: a first flush that is cut off leaves data on the later shelves, which the mark makes ours.
-            None => storage.ingest(&mut format::marks(&head).into_iter())?,
-        }
-        let membership =
-            view.get(&format::MEMBERSHIP_KEY)?.map_or(Bytes::new(), |stored| Bytes::copy_from_slice(&stored));
-        let cursor = view.get(&format::CURSOR_KEY)?.map_or(Ok(Cursor::default()), |stored| Cursor::decode(&stored))?;
-        let leases = LeaseTable::load(&*view)?;
-        drop(view);
+    pub fn open(place: Arc<dyn Place>, options: Options) -> Result<Self, Fault> {
+        let storage = place.open()?;
+        let Resident { head, membership, cursor, leases } = Resident::open(&*storage)?;
         let shared = Arc::new(Shared::new(storage, &head, cursor, leases));
-        Ok(Self { shared, head, membership, queues: Queues::default(), options })
+        let published = Arc::new(ArcSwap::new(Arc::clone(&shared)));
+        Ok(Self { shared, published, head, membership, queues: Queues::default(), options })
+    }
+
+    /// Puts the state of another member in the place of this one, durably, and lets readers see it. Reads that are under way end on
+    /// the state that they began on; jobs that were handed out may still be run, and reach nothing that is seen. Readers are
+    /// shown no changes in between: whoever follows them has to read anew.
+    ///
+    /// # Errors
+    ///
+    /// [`Fault::OutOfOrder`] when it is older than what is applied here, [`Fault::Superseded`] when another import was begun after
+    /// it: nothing has changed. Any other: end the process; the next start finds one state or the other.
+    pub fn install(&mut self, imported: Imported) -> Result<(), Fault> {
+        if imported.applied().map(|id| id.index) < self.head.applied.map(|id| id.index) {
+            let log_id = imported.applied().unwrap_or_default();
+            return Err(Fault::OutOfOrder { log_id, applied: self.head.applied });
+        }
+        let (storage, Resident { head, membership, cursor, leases }) = imported.publish()?;
+        self.shared = Arc::new(Shared::new(storage, &head, cursor, leases));
+        (self.head, self.membership, self.queues) = (head, membership, Queues::default());
+        self.published.store(Arc::clone(&self.shared));
+        Ok(())
+    }
+
+    /// The state for another member, as of the last flush that is complete: see [`Export`].
+    ///
+    /// # Errors
+    ///
+    /// [`Fault`].
+    pub fn export(&self) -> Result<Export, Fault> {
+        Export::new(&*self.shared.storage)
     }
 
     /// A reader of this machine's state.
     #[must_use]
     pub fn reader(&self) -> Reader {
-        Reader::new(Arc::clone(&self.shared))
+        Reader::new(Arc::clone(&self.published))
+    }
+
+    /// What a reader would find now.
+    #[cfg(test)]
+    pub(crate) fn shared(&self) -> Arc<Shared> {
+        Arc::clone(&self.shared)
     }
 
     /// The last entry applied, and the newest membership among those applied, empty if there was none.

@@ -18,12 +18,12 @@ use crate::format::Head;
 
 /// Newest first, so that a lookup at a revision finds its version with one seek.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Place {
+pub(crate) struct VersionKey {
     pub(crate) key: Bytes,
     pub(crate) revision: Reverse<Revision>,
 }
 
-impl Place {
+impl VersionKey {
     pub(crate) const fn new(key: Bytes, revision: Revision) -> Self {
         Self { key, revision: Reverse(revision) }
     }
@@ -69,7 +69,7 @@ impl Deref for EventRef {
 }
 
 /// What an event takes besides key and values: itself, its node in the map, and the allocator's share of both.
-const EVENT_BYTES: usize = size_of::<Event>() + size_of::<(Place, EventRef)>() + 48;
+const EVENT_BYTES: usize = size_of::<Event>() + size_of::<(VersionKey, EventRef)>() + 48;
 
 /// What a revision takes besides its events: its node in the log, the head of the shared slice, and the frame of its log entry.
 const REVISION_BYTES: usize = 192;
@@ -88,7 +88,7 @@ pub(crate) struct Seal {
 pub(crate) struct Overlay {
     /// Everything up to here lies in the layers below.
     base: Revision,
-    versions: SkipMap<Place, EventRef>,
+    versions: SkipMap<VersionKey, EventRef>,
     log: SkipMap<Revision, Arc<[Event]>>,
     bytes: AtomicUsize,
     seal: OnceLock<Seal>,
@@ -115,7 +115,7 @@ impl Overlay {
         for (at, event) in change.events.iter().enumerate() {
             let previous = event.previous.as_ref().map_or(0, |previous| previous.value.len());
             bytes += EVENT_BYTES + event.kv.key.len() + event.kv.value.len() + previous;
-            let place = Place::new(event.kv.key.clone(), change.revision);
+            let place = VersionKey::new(event.kv.key.clone(), change.revision);
             self.versions.insert(place, EventRef::new(Arc::clone(&change.events), at));
         }
         self.log.insert(change.revision, Arc::clone(&change.events));
@@ -129,11 +129,11 @@ impl Overlay {
 
     /// The event that made the newest version of `key` at `at` or before, if it happened in this overlay.
     pub(crate) fn find(&self, key: &Bytes, at: Revision) -> Option<EventRef> {
-        let entry = self.versions.range(Place::new(key.clone(), at)..).next()?;
+        let entry = self.versions.range(VersionKey::new(key.clone(), at)..).next()?;
         (entry.key().key == *key).then(|| entry.value().clone())
     }
 
-    pub(crate) const fn versions(&self) -> &SkipMap<Place, EventRef> {
+    pub(crate) const fn versions(&self) -> &SkipMap<VersionKey, EventRef> {
         &self.versions
     }
 

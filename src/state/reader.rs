@@ -1,16 +1,19 @@
 //! The reading side: any number of threads, beside the machine and its jobs, without waiting for any of them.
 //!
 //! Every read is of one revision, complete and unchanging. Reads are local: whether they are fresh enough is decided by whoever
-//! asks, before asking. They may touch the disk.
+//! asks, before asking. They may touch the disk. When the machine [installs](crate::Machine::install) another state, the next read is
+//! of that one, with a revision that is not below what was seen before.
 
 use std::sync::Arc;
 
+use arc_swap::ArcSwap;
 use bytes::Bytes;
 use model::{
     Change, Event, KeyValue, LeaseId, LogId, RangeRequest, RangeResponse, Rejection, Revision, TxnRequest, TxnResponse,
 };
 
 use crate::draft::Draft;
+use crate::export::Export;
 use crate::hash::{self, HashKv};
 use crate::layers::{Shared, Sight};
 use crate::lease::LeaseInfo;
@@ -19,7 +22,7 @@ use crate::{Fault, ReadError, history, range, txn};
 /// Reads the state of a machine. Cheap to clone.
 #[derive(Clone)]
 pub struct Reader {
-    shared: Arc<Shared>,
+    shared: Arc<ArcSwap<Shared>>,
 }
 
 /// How large the state is.
@@ -32,32 +35,32 @@ pub struct Sizes {
 }
 
 impl Reader {
-    pub(crate) const fn new(shared: Arc<Shared>) -> Self {
+    pub(crate) const fn new(shared: Arc<ArcSwap<Shared>>) -> Self {
         Self { shared }
     }
 
     /// The newest revision that can be read.
     #[must_use]
     pub fn revision(&self) -> Revision {
-        self.shared.revision()
+        self.shared.load().revision()
     }
 
     /// The oldest revision that can be read; zero if history was never compacted.
     #[must_use]
     pub fn compact_revision(&self) -> Revision {
-        self.shared.compact_revision()
+        self.shared.load().compact_revision()
     }
 
     /// Whatever was compacted up to here is gone from the store.
     #[must_use]
     pub fn cleaned_revision(&self) -> Revision {
-        self.shared.cleaned_revision()
+        self.shared.load().cleaned_revision()
     }
 
     /// The last entry whose effects can be read.
     #[must_use]
     pub fn applied(&self) -> Option<LogId> {
-        self.shared.applied()
+        self.shared.load().applied()
     }
 
     /// Reads a range.
@@ -66,7 +69,7 @@ impl Reader {
     ///
     /// [`Rejection::FutureRevision`], [`Rejection::Compacted`], or a fault.
     pub fn range(&self, request: &RangeRequest) -> Result<RangeResponse, ReadError> {
-        let sight = Sight::open(&self.shared);
+        let sight = Sight::open(&self.shared.load());
         let at = sight.resolve(request.revision)?;
         Ok(range::read(&sight, request, at, sight.revision)?)
     }
@@ -78,7 +81,7 @@ impl Reader {
     ///
     /// As [`Self::range`].
     pub fn range_within(&self, request: &RangeRequest, keys_max: usize) -> Result<Option<RangeResponse>, ReadError> {
-        let sight = Sight::open(&self.shared);
+        let sight = Sight::open(&self.shared.load());
         let at = sight.resolve(request.revision)?;
         Ok(range::read_within(&sight, request, at, sight.revision, keys_max)?)
     }
@@ -94,8 +97,9 @@ impl Reader {
     /// When the transaction is not [read-only](TxnRequest::is_read_only): the caller has to look.
     pub fn read_txn(&self, request: &TxnRequest) -> Result<TxnResponse, ReadError> {
         assert!(request.is_read_only(), "a transaction that writes goes through the log");
-        let sight = Sight::open(&self.shared);
-        txn::execute(&mut Draft::new(&sight, &self.shared.leases), request)
+        let shared = self.shared.load();
+        let sight = Sight::open(&shared);
+        txn::execute(&mut Draft::new(&sight, &shared.leases), request)
     }
 
     /// A key as of `revision`, or as of now if that is zero.
@@ -104,7 +108,7 @@ impl Reader {
     ///
     /// As [`Self::range`].
     pub fn get_at(&self, key: &[u8], revision: Revision) -> Result<Option<KeyValue>, ReadError> {
-        let sight = Sight::open(&self.shared);
+        let sight = Sight::open(&self.shared.load());
         let at = sight.resolve(revision)?;
         Ok(sight.get(&Bytes::copy_from_slice(key), at)?)
     }
@@ -117,7 +121,7 @@ impl Reader {
     ///
     /// [`Rejection::Compacted`] when `from` is before the compact revision, or a fault.
     pub fn changes(&self, from: Revision, bytes_max: usize) -> Result<Vec<Change>, ReadError> {
-        let sight = Sight::open(&self.shared);
+        let sight = Sight::open(&self.shared.load());
         if from < sight.compact_revision {
             return Err(Rejection::Compacted.into());
         }
@@ -144,7 +148,7 @@ impl Reader {
     ///
     /// As [`Self::range`].
     pub fn hash_kv(&self, revision: Revision) -> Result<HashKv, ReadError> {
-        hash::hash_kv(&Sight::open(&self.shared), revision)
+        hash::hash_kv(&Sight::open(&self.shared.load()), revision)
     }
 
     /// A checksum of the whole state, leases included. Comparable between members that have applied the same entries and are
@@ -154,27 +158,38 @@ impl Reader {
     ///
     /// A fault.
     pub fn hash(&self) -> Result<u32, Fault> {
-        hash::hash_all(&Sight::open(&self.shared), &self.shared.leases.read())
+        let shared = self.shared.load();
+        hash::hash_all(&Sight::open(&shared), &shared.leases.read())
     }
 
     /// All leases: (id, TTL in seconds, seconds left when last noted or zero).
     #[must_use]
     pub fn leases(&self) -> Vec<(LeaseId, i64, i64)> {
-        self.shared.leases.read().all()
+        self.shared.load().leases.read().all()
     }
 
     /// One lease, if it exists.
     #[must_use]
     pub fn lease(&self, id: LeaseId) -> Option<LeaseInfo> {
-        self.shared.leases.read().info(id)
+        self.shared.load().leases.read().info(id)
+    }
+
+    /// The state for another member, as of the last flush that is complete: see [`Export`].
+    ///
+    /// # Errors
+    ///
+    /// A fault.
+    pub fn export(&self) -> Result<Export, Fault> {
+        Export::new(&*self.shared.load().storage)
     }
 
     /// How large the state is.
     #[must_use]
     pub fn size(&self) -> Sizes {
-        let in_memory: usize = self.shared.layers.load().overlays().map(|overlay| overlay.bytes()).sum();
-        let total = self.shared.storage.disk_bytes() + in_memory as u64;
-        Sizes { total, in_use: self.shared.live_bytes().min(total) }
+        let shared = self.shared.load();
+        let in_memory: usize = shared.layers.load().overlays().map(|overlay| overlay.bytes()).sum();
+        let total = shared.storage.disk_bytes() + in_memory as u64;
+        Sizes { total, in_use: shared.live_bytes().min(total) }
     }
 }
 

@@ -8,7 +8,7 @@ use crossbeam_skiplist::map::Entry;
 use crate::Fault;
 use crate::format;
 use crate::layers::Sight;
-use crate::overlay::{EventRef, Overlay, Place};
+use crate::overlay::{EventRef, Overlay, VersionKey};
 use crate::stored;
 
 /// Versions to pass over one by one before seeking, so that a key that is written all the time does not slow those around it.
@@ -162,18 +162,22 @@ struct OverlayScan<'a> {
     overlay: &'a Overlay,
     range: &'a KeyRange,
     at: Revision,
-    next: Option<Entry<'a, Place, EventRef>>,
+    next: Option<Entry<'a, VersionKey, EventRef>>,
 }
 
 impl<'a> OverlayScan<'a> {
     fn new(overlay: &'a Overlay, range: &'a KeyRange, at: Revision) -> Self {
-        let first = Place::before(range.start().clone());
+        let first = VersionKey::before(range.start().clone());
         let next = overlay.versions().lower_bound(std::ops::Bound::Included(&first));
         Self { overlay, range, at, next }
     }
 
     /// The first entry at or after `target`, which is after `entry`.
-    fn advance(&self, entry: &Entry<'a, Place, EventRef>, target: &Place) -> Option<Entry<'a, Place, EventRef>> {
+    fn advance(
+        &self,
+        entry: &Entry<'a, VersionKey, EventRef>,
+        target: &VersionKey,
+    ) -> Option<Entry<'a, VersionKey, EventRef>> {
         let mut next = entry.next();
         for _ in 0..STEPS_MAX {
             match next {
@@ -191,15 +195,15 @@ impl Iterator for OverlayScan<'_> {
     fn next(&mut self) -> Option<Self::Item> {
         loop {
             let entry = self.next.take()?;
-            let Place { key, revision } = entry.key();
+            let VersionKey { key, revision } = entry.key();
             if !self.range.contains(key) {
                 return None;
             }
             if revision.0 > self.at {
-                self.next = self.advance(&entry, &Place::new(key.clone(), self.at));
+                self.next = self.advance(&entry, &VersionKey::new(key.clone(), self.at));
                 continue;
             }
-            self.next = self.advance(&entry, &Place::after(key.clone()));
+            self.next = self.advance(&entry, &VersionKey::after(key.clone()));
             let version = entry.value().live().map(|_| Version::Recent(entry.value().clone()));
             return Some(Ok(Candidate { key: key.clone(), version }));
         }

@@ -67,7 +67,7 @@ impl Disks {
         options: state::Options,
         sink: Box<dyn ApplySink>,
     ) -> Result<Member, Error> {
-        let machine = state::Machine::open(self.storage.clone(), options).unwrap();
+        let machine = state::Machine::open(Arc::new(state::MemoryPlace::over(self.storage.clone())), options).unwrap();
         let reader = machine.reader();
         let faults = Arc::new(Mutex::new(Vec::new()));
         let on_fault = {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use state::{FjallStorage, Machine, Options};
+use state::{FjallPlace, Machine, Options};
 
 use super::{config, put, soon};
 use crate::{ApplySink, Config, Handle, LogPlace, Tasks, start};
@@ -15,8 +15,8 @@ impl ApplySink for Nowhere {
 }
 
 async fn open(dir: &std::path::Path, config: Config) -> (Handle, Tasks, state::Reader) {
-    let storage = FjallStorage::open(dir.join("state")).unwrap();
-    let machine = Machine::open(Arc::new(storage), Options { flush_bytes: 64 * 1024 }).unwrap();
+    let place = FjallPlace::at(dir.join("state")).unwrap();
+    let machine = Machine::open(Arc::new(place), Options { flush_bytes: 64 * 1024 }).unwrap();
     let reader = machine.reader();
     let log = LogPlace::on_disk(dir.join("wal"));
     let on_fault = Arc::new(|error| panic!("{error}"));

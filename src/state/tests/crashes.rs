@@ -8,7 +8,7 @@ use model::{Command, Op, Revision};
 
 use super::rig::{Rig, compact, delete, entry, grant, put, put_leased, read, revoke, txn};
 use crate::storage::{Edit, SHELVES, shelf_of};
-use crate::{Entry, Fault, Machine, MemoryStorage, Options, Payload, Storage, View};
+use crate::{Entry, Fault, Machine, MemoryPlace, MemoryStorage, Options, Payload, Storage, View};
 
 /// Fails every ingestion from the n-th on, when so many shelves are written.
 struct Failing {
@@ -64,11 +64,11 @@ fn wherever_an_ingestion_fails_the_log_makes_up_for_it() {
     for shelves in 0..=SHELVES.len() {
         for fail_at in 0..30 {
             let storage = Arc::new(Failing { inner: MemoryStorage::new(), left: AtomicUsize::new(fail_at), shelves });
-            let opened = Machine::open(Arc::clone(&storage) as Arc<dyn Storage>, Options::default());
+            let opened = Machine::open(Arc::new(MemoryPlace::over(storage.clone())), Options::default());
             assert_eq!(opened.is_err(), fail_at == 0, "a new store is marked at once");
             let Ok(mut machine) = opened else {
                 storage.left.store(usize::MAX, Ordering::Relaxed);
-                Machine::open(storage, Options::default()).unwrap();
+                Machine::open(Arc::new(MemoryPlace::over(storage)), Options::default()).unwrap();
                 continue;
             };
             let mut failed = false;
@@ -87,6 +87,11 @@ fn wherever_an_ingestion_fails_the_log_makes_up_for_it() {
             // The process ends here. The next one finds the storage and the log.
             storage.left.store(usize::MAX, Ordering::Relaxed);
             let mut rig = Rig::on(storage);
+            // A member that takes over what is left goes on from there as well, and so does this one.
+            let mut other = Rig::in_memory();
+            other.take_over(&rig);
+            other.replay(&script);
+            assert_eq!(other.everything(), whole.everything(), "failed at {fail_at} after {shelves} shelves");
             rig.replay(&script);
             assert_eq!(rig.everything(), whole.everything(), "failed at {fail_at} after {shelves} shelves");
             assert_eq!(rig.reader().leases(), whole.reader().leases());

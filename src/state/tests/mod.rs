@@ -1,6 +1,9 @@
 //! The machine against the rules, against a reference model, and against crashes, on both storages.
 
 mod crashes;
+mod installs;
+mod pieces;
+mod places;
 mod programs;
 mod readers;
 mod reference;

@@ -3,7 +3,7 @@
 
 use bytes::Bytes;
 use model::{
-    Command, Compare, CompareResult, DeleteRequest, KeyRange, LeaseCheckpoint, LeaseId, Op, Operand, PutRequest,
+    Command, Compare, CompareResult, DeleteRequest, KeyRange, LeaseCheckpoint, LeaseId, LogId, Op, Operand, PutRequest,
     RangeRequest, Rejection, Revision, SortOrder, SortTarget, TxnRequest,
 };
 use proptest::collection::vec;
@@ -13,7 +13,7 @@ use recipes::{Acquire, Enqueue, OpenSession, Release, Session, contender_key};
 
 use super::reference::Reference;
 use super::rig::{Rig, without_previous};
-use crate::{Outcome, ReadError};
+use crate::{Fault, Import, Outcome, ReadError};
 
 /// What happens to a machine.
 #[derive(Clone, Debug)]
@@ -25,6 +25,56 @@ enum Step {
     Freeze,
     Clean,
     Crash,
+    /// Begins to send the state to another member in pieces of so many bytes, or sends one more.
+    Send(usize),
+    /// Sends the rest, and puts it in the place of the state that the other member has.
+    Install,
+}
+
+/// A member that now and then gets the state of the one under test while that one goes on.
+struct Other {
+    rig: Rig,
+    transfer: Option<Transfer>,
+}
+
+struct Transfer {
+    pieces: Box<dyn Iterator<Item = Result<Bytes, Fault>>>,
+    import: Import,
+    applied: Option<LogId>,
+}
+
+impl Other {
+    fn send(&mut self, rig: &Rig, bytes_max: usize) {
+        let transfer = self.transfer.get_or_insert_with(|| {
+            let export = rig.reader().export().unwrap();
+            let applied = export.applied();
+            let import = Import::new(&self.rig.place).unwrap().in_groups_of(1_000);
+            Transfer { pieces: Box::new(export.pieces(bytes_max)), import, applied }
+        });
+        if let Some(piece) = transfer.pieces.next() {
+            transfer.import.write(piece.unwrap()).unwrap();
+        }
+    }
+
+    fn install(&mut self, rig: &Rig) {
+        self.send(rig, 500);
+        let Some(Transfer { pieces, mut import, applied }) = self.transfer.take() else { return };
+        pieces.for_each(|piece| import.write(piece.unwrap()).unwrap());
+        let imported = import.finish().unwrap();
+        assert_eq!(imported.applied(), applied);
+        let before = self.rig.machine().applied().0;
+        let (flush, cleanup) = (self.rig.machine().start_flush(), self.rig.machine().take_cleanup());
+        match self.rig.machine().install(imported) {
+            Ok(()) => assert_eq!(self.rig.machine().applied().0, applied),
+            Err(Fault::OutOfOrder { .. }) => assert!(applied < before, "{applied:?} {before:?}"),
+            Err(fault) => panic!("{fault}"),
+        }
+        flush.run().unwrap();
+        cleanup.map(|job| job.run().unwrap());
+        self.rig.catch_up(rig);
+        assert_eq!(self.rig.everything(), rig.everything());
+        assert_eq!(self.rig.reader().size().in_use.min(1), rig.reader().size().in_use.min(1));
+    }
 }
 
 fn key() -> impl Strategy<Value = Bytes> {
@@ -175,6 +225,8 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         1 => Just(Step::Freeze),
         1 => Just(Step::Clean),
         1 => Just(Step::Crash),
+        2 => (5..600_usize).prop_map(Step::Send),
+        1 => Just(Step::Install),
     ];
     vec(step, 1..60)
 }
@@ -231,7 +283,8 @@ fn compare_states(rig: &Rig, reference: &Reference) {
     assert!(reader.size().in_use <= bytes as u64);
 }
 
-fn run(mut rig: Rig, steps: &[Step]) -> Rig {
+fn run([mut rig, other]: [Rig; 2], steps: &[Step]) -> Rig {
+    let mut other = Other { rig: other, transfer: None };
     let mut reference = Reference::new();
     let mut frozen = None;
     for step in steps {
@@ -248,11 +301,17 @@ fn run(mut rig: Rig, steps: &[Step]) -> Rig {
             Step::Clean => rig.clean(),
             Step::Crash => {
                 frozen = None;
+                // It ends with the sender.
+                other.transfer = None;
                 rig.crash();
             }
+            Step::Send(bytes_max) => other.send(&rig, *bytes_max),
+            Step::Install => other.install(&rig),
         }
     }
     drop(frozen);
+    other.install(&rig);
+    compare_states(&other.rig, &reference);
     compare_states(&rig, &reference);
     rig.flush();
     compare_states(&rig, &reference);
@@ -273,7 +332,7 @@ fn runner(cases: u32) -> TestRunner {
 #[test]
 fn programs_in_memory_agree_with_the_reference() {
     let result = runner(300).run(&steps(), |steps| {
-        run(Rig::in_memory(), &steps);
+        run([Rig::in_memory(), Rig::in_memory()], &steps);
         Ok(())
     });
     result.unwrap();
@@ -282,10 +341,19 @@ fn programs_in_memory_agree_with_the_reference() {
 #[test]
 fn programs_on_disk_agree_with_the_reference_and_with_any_flush_schedule() {
     let result = runner(12).run(&steps(), |steps| {
-        let disk = run(Rig::on_disk(), &steps);
+        let disk = run([Rig::on_disk(), Rig::in_memory()], &steps);
         let unflushed: Vec<_> = steps.into_iter().filter(|step| matches!(step, Step::Apply(_))).collect();
-        let memory = run(Rig::in_memory(), &unflushed);
+        let memory = run([Rig::in_memory(), Rig::in_memory()], &unflushed);
         assert_eq!(disk.everything(), memory.everything());
+        Ok(())
+    });
+    result.unwrap();
+}
+
+#[test]
+fn programs_in_memory_can_be_taken_over_on_disk() {
+    let result = runner(4).run(&steps(), |steps| {
+        run([Rig::in_memory(), Rig::on_disk()], &steps);
         Ok(())
     });
     result.unwrap();

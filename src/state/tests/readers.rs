@@ -8,7 +8,7 @@ use parking_lot::Mutex;
 
 use super::rig::{Rig, compact, delete, entry, put, put_request, read, txn};
 use crate::storage::Edit;
-use crate::{Fault, Machine, MemoryStorage, Options, Reader, Storage, View};
+use crate::{Fault, Machine, MemoryPlace, MemoryStorage, Options, Reader, Storage, View};
 
 type Hook = Box<dyn FnOnce() + Send>;
 
@@ -60,7 +60,7 @@ impl Setup {
     /// k is at version 3, d was deleted, in the store; then k at 4 and e new, in memory.
     fn new() -> Self {
         let storage = Arc::new(Hooked::default());
-        let machine = Machine::open(Arc::clone(&storage) as Arc<dyn Storage>, Options::default()).unwrap();
+        let machine = Machine::open(Arc::new(MemoryPlace::over(storage.clone())), Options::default()).unwrap();
         let setup = Self { storage, reader: machine.reader(), machine: Arc::new(Mutex::new((machine, 0))) };
         setup.apply([put("k", "1"), put("k", "2"), put("d", ""), put("k", "3"), delete("d", "")]);
         setup.flush();

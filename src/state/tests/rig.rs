@@ -11,14 +11,17 @@ use model::{
 };
 use tempfile::TempDir;
 
-use crate::{Applied, Entry, FjallStorage, Machine, MemoryStorage, Options, Outcome, Payload, Reader, Reply, Storage};
+use crate::{
+    Applied, Entry, Fault, FjallPlace, Import, Imported, Machine, MemoryPlace, Options, Outcome, Payload, Place,
+    Reader, Reply, Storage,
+};
 
 /// So that tests on disk find a directory that goes with them.
 pub(super) struct Disk(Option<TempDir>);
 
 pub(super) struct Rig {
     pub(super) machine: Option<Machine>,
-    storage: Option<Arc<dyn Storage>>,
+    pub(super) place: Arc<dyn Place>,
     disk: Disk,
     log: Vec<Entry>,
 }
@@ -28,13 +31,13 @@ const OPTIONS: Options = Options { flush_bytes: 4 * 1024 };
 
 impl Rig {
     pub(super) fn in_memory() -> Self {
-        Self::over(Arc::new(MemoryStorage::new()), Disk(None))
+        Self::over(Arc::new(MemoryPlace::new()), Disk(None))
     }
 
     pub(super) fn on_disk() -> Self {
         let directory = tempfile::tempdir().unwrap();
-        let storage = FjallStorage::open(directory.path().join("state")).unwrap();
-        Self::over(Arc::new(storage), Disk(Some(directory)))
+        let place = FjallPlace::at(directory.path().join("state")).unwrap();
+        Self::over(Arc::new(place), Disk(Some(directory)))
     }
 
     /// One of each kind.
@@ -42,14 +45,14 @@ impl Rig {
         [Self::in_memory(), Self::on_disk()]
     }
 
-    fn over(storage: Arc<dyn Storage>, disk: Disk) -> Self {
-        let machine = Machine::open(Arc::clone(&storage), OPTIONS).unwrap();
-        Self { machine: Some(machine), storage: Some(storage), disk, log: Vec::new() }
+    fn over(place: Arc<dyn Place>, disk: Disk) -> Self {
+        let machine = Machine::open(Arc::clone(&place), OPTIONS).unwrap();
+        Self { machine: Some(machine), place, disk, log: Vec::new() }
     }
 
     /// Over a storage in which there may be something already.
     pub(super) fn on(storage: Arc<dyn Storage>) -> Self {
-        Self::over(storage, Disk(None))
+        Self::over(Arc::new(MemoryPlace::over(storage)), Disk(None))
     }
 
     /// Applies what the machine has not of a log that another one has applied.
@@ -58,27 +61,32 @@ impl Rig {
         self.crash();
     }
 
+    /// Where the place is.
     pub(super) fn path(&self) -> PathBuf {
         self.disk.0.as_ref().unwrap().path().join("state")
     }
 
+    /// Where the current store is.
+    fn store_path(&self) -> PathBuf {
+        self.path().join(std::fs::read_to_string(self.path().join("current")).unwrap().trim())
+    }
+
     /// Files that hold what was flushed.
     pub(super) fn tables(&self) -> Vec<PathBuf> {
-        let tables = (1..=3).map(|shelf| self.path().join(format!("keyspaces/{shelf}/tables")));
+        let tables = (1..=3).map(|shelf| self.store_path().join(format!("keyspaces/{shelf}/tables")));
         tables.flat_map(|tables| std::fs::read_dir(tables).unwrap()).map(|file| file.unwrap().path()).collect()
     }
 
     pub(super) fn close(&mut self) {
         self.machine = None;
-        self.storage = None;
     }
 
     pub(super) fn machine(&mut self) -> &mut Machine {
         self.machine.as_mut().unwrap()
     }
 
-    pub(super) fn storage(&self) -> &dyn Storage {
-        &**self.storage.as_ref().unwrap()
+    pub(super) fn storage(&self) -> Arc<dyn Storage> {
+        Arc::clone(&self.machine.as_ref().unwrap().shared().storage)
     }
 
     pub(super) fn reader(&self) -> Reader {
@@ -136,14 +144,29 @@ impl Rig {
         }
     }
 
+    /// Applies what another one has applied and this one has not.
+    pub(super) fn catch_up(&mut self, other: &Self) {
+        self.log = other.log.clone();
+        self.replay_at_most(usize::MAX);
+    }
+
+    /// Takes the state of another one over, as last flushed there.
+    pub(super) fn take_over(&mut self, other: &Self) {
+        let imported = self.import(other.reader().export().unwrap().pieces(300));
+        self.machine().install(imported).unwrap();
+    }
+
+    /// Takes pieces in, many small groups of them.
+    pub(super) fn import(&self, pieces: impl Iterator<Item = Result<Bytes, Fault>>) -> Imported {
+        let mut import = Import::new(&self.place).unwrap().in_groups_of(1_000);
+        pieces.for_each(|piece| import.write(piece.unwrap()).unwrap());
+        import.finish().unwrap()
+    }
+
     /// As [`Self::crash`], without the replay.
     pub(super) fn restart(&mut self) {
         self.machine = None;
-        if let Disk(Some(directory)) = &self.disk {
-            self.storage = None;
-            self.storage = Some(Arc::new(FjallStorage::open(directory.path().join("state")).unwrap()));
-        }
-        self.machine = Some(Machine::open(Arc::clone(self.storage.as_ref().unwrap()), OPTIONS).unwrap());
+        self.machine = Some(Machine::open(Arc::clone(&self.place), OPTIONS).unwrap());
     }
 
     /// How many records with this tag the storage holds.

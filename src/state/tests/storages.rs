@@ -3,19 +3,24 @@
 use std::fs;
 use std::io;
 use std::ops::Bound::{Excluded, Included, Unbounded};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use bytes::Bytes;
 
 use super::rig::{Rig, bytes};
 use crate::format;
-use crate::{Fault, FjallStorage, Machine, MemoryStorage, Options, Storage};
+use crate::{Fault, FjallPlace, Machine, MemoryPlace, MemoryStorage, Options, Place, Storage};
 
 fn both(test: impl Fn(&dyn Storage)) {
     test(&MemoryStorage::new());
     let directory = tempfile::tempdir().unwrap();
-    test(&FjallStorage::open(directory.path().join("state")).unwrap());
+    test(&*open(directory.path().join("state")).unwrap());
+}
+
+/// The current store of a place on disk.
+fn open(path: impl AsRef<Path>) -> Result<Arc<dyn Storage>, Fault> {
+    FjallPlace::at(path)?.open()
 }
 
 fn ingest(storage: &dyn Storage, group: &[(&str, Option<&str>)]) {
@@ -111,29 +116,38 @@ fn groups_outlive_the_process_without_being_closed() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("state");
     for round in 0..10_u8 {
-        let storage = FjallStorage::open(&path).unwrap();
+        let storage = open(&path).unwrap();
         assert_eq!(storage.view().range(Unbounded, Unbounded).count(), usize::from(round));
         storage.ingest(&mut std::iter::once((Bytes::from(vec![round]), Some(bytes("v"))))).unwrap();
         assert!(storage.disk_bytes() > 0);
         // What a crash would leave: the directory as it is at one moment, while the store is open.
         let copy = directory.path().join(format!("copy{round}"));
         copy_at_one_moment(&path, &copy);
-        let left = FjallStorage::open(&copy).unwrap();
+        let left = open(&copy).unwrap();
         assert_eq!(left.view().range(Unbounded, Unbounded).count(), usize::from(round) + 1);
     }
 }
 
-/// Copies until tables were not merged meanwhile: then all that the manifest names was there.
-fn copy_at_one_moment(from: &Path, to: &Path) {
-    let manifests =
-        || (0..=3).map(|shelf| fs::read(from.join(format!("keyspaces/{shelf}/current"))).unwrap()).collect::<Vec<_>>();
+/// Copies until tables were not merged meanwhile: then all that the manifests name was there.
+pub(super) fn copy_at_one_moment(from: &Path, to: &Path) {
     loop {
-        let before = manifests();
-        if copy_directory(from, to).is_ok() && manifests() == before {
+        let before = manifests(from);
+        if copy_directory(from, to).is_ok() && manifests(from) == before {
             return;
         }
         fs::remove_dir_all(to).unwrap();
     }
+}
+
+/// What all files say that tell what is current.
+fn manifests(path: &Path) -> Vec<(PathBuf, Vec<u8>)> {
+    let files = fs::read_dir(path).unwrap().map(|file| file.unwrap().path());
+    let found = files.map(|file| match file {
+        directory if directory.is_dir() => manifests(&directory),
+        file if file.ends_with("current") => vec![(file.clone(), fs::read(file).unwrap())],
+        _ => Vec::new(),
+    });
+    found.flatten().collect()
 }
 
 fn copy_directory(from: &Path, to: &Path) -> io::Result<()> {
@@ -154,9 +168,9 @@ fn copy_directory(from: &Path, to: &Path) -> io::Result<()> {
 fn a_group_that_is_cut_off_has_reached_the_last_shelves_and_not_the_first() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("state");
-    let storage = FjallStorage::open(&path).unwrap();
+    let storage = open(&path).unwrap();
     // A manifest that cannot be replaced: the first shelf's.
-    let manifest = path.join("keyspaces/1/current");
+    let manifest = path.join("1/keyspaces/1/current");
     fs::rename(&manifest, path.join("kept")).unwrap();
     fs::create_dir(&manifest).unwrap();
     let mut group = [0x00, 0x30, 0x40].map(|first| (Bytes::from(vec![first]), Some(Bytes::new()))).into_iter();
@@ -164,7 +178,7 @@ fn a_group_that_is_cut_off_has_reached_the_last_shelves_and_not_the_first() {
     drop(storage);
     fs::remove_dir(&manifest).unwrap();
     fs::rename(path.join("kept"), &manifest).unwrap();
-    let storage = FjallStorage::open(&path).unwrap();
+    let storage = open(&path).unwrap();
     let left: Vec<Bytes> = storage.view().range(Unbounded, Unbounded).map(|entry| entry.unwrap().0).collect();
     assert_eq!(left, [Bytes::from_static(&[0x30]), Bytes::from_static(&[0x40])]);
 }
@@ -175,29 +189,31 @@ fn what_is_not_ours_is_refused_and_left_alone() {
     let path = directory.path().join("state");
     fs::create_dir(&path).unwrap();
     fs::write(path.join("notes.txt"), "mine").unwrap();
-    assert!(matches!(FjallStorage::open(&path), Err(Fault::ForeignDirectory { .. })));
+    assert!(matches!(open(&path), Err(Fault::ForeignDirectory { .. })));
     assert_eq!(fs::read(path.join("notes.txt")).unwrap(), b"mine");
     fs::remove_file(path.join("notes.txt")).unwrap();
 
     // What a crash during creation leaves beside it is cleared away.
     fs::create_dir(directory.path().join("state.new")).unwrap();
     fs::write(directory.path().join("state.new/lock"), "").unwrap();
-    let storage = FjallStorage::open(&path).unwrap();
-    assert!(matches!(FjallStorage::open(&path), Err(Fault::Locked(_))));
+    let storage = open(&path).unwrap();
+    assert!(matches!(open(&path), Err(Fault::Locked(_))));
     drop(storage);
 
     let other = directory.path().join("other");
     drop(fjall::Database::builder(&other).open().unwrap().keyspace("theirs", Default::default).unwrap());
-    assert!(matches!(FjallStorage::open(&other), Err(Fault::ForeignDirectory { .. })));
+    assert!(matches!(open(&other), Err(Fault::ForeignDirectory { .. })));
     let file = directory.path().join("file");
     fs::write(&file, "").unwrap();
-    assert!(matches!(FjallStorage::open(file.join("below")), Err(Fault::Storage(_))));
-    assert!(FjallStorage::open(directory.path().join("new/parent")).is_ok());
+    assert!(matches!(open(file.join("below")), Err(Fault::Storage(_))));
+    assert!(open(directory.path().join("new/parent")).is_ok());
 }
 
 #[test]
 fn a_store_of_another_program_or_format_is_refused() {
-    let open = |storage: MemoryStorage| Machine::open(Arc::new(storage), Options::default()).map(drop);
+    let open = |storage: MemoryStorage| {
+        Machine::open(Arc::new(MemoryPlace::over(Arc::new(storage))), Options::default()).map(drop)
+    };
     let storage = MemoryStorage::new();
     ingest(&storage, &[("something", Some("else"))]);
     assert!(matches!(open(storage), Err(Fault::ForeignData)));
@@ -227,8 +243,9 @@ fn a_flipped_bit_is_a_fault_not_an_answer() {
         content[60] ^= 1;
         fs::write(&table, content).unwrap();
     }
-    let storage = FjallStorage::open(rig.path()).unwrap();
+    let storage = rig.place.open().unwrap();
     assert!(storage.view().get(&format::current_key(b"k")).is_err());
     assert!(storage.view().range(Unbounded, Unbounded).any(|entry| entry.is_err()));
-    assert!(Machine::open(Arc::new(storage), Options::default()).is_err());
+    drop(storage);
+    assert!(Machine::open(Arc::clone(&rig.place), Options::default()).is_err());
 }

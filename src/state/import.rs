@@ -1,0 +1,135 @@
+//! Taking in the state of another member: pieces become a store beside the current one, which is untouched until the machine
+//! [installs](crate::Machine::install) the new one.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use model::LogId;
+
+use crate::Fault;
+use crate::piece::Decoder;
+use crate::place::{Place, Staging};
+use crate::resident::{Intake, Resident};
+use crate::storage::{Edit, Storage};
+
+/// Bytes of memory in records after which they are written: tables as large as a flush makes them.
+const GROUP_BYTES: usize = 32 * 1024 * 1024;
+
+/// What a record takes besides its key and value.
+const RECORD_BYTES: usize = size_of::<Edit>();
+
+/// A state on its way in. Holds a bounded part of it in memory, and its leases. Dropped, it leaves nothing behind.
+pub struct Import {
+    staging: Box<dyn Staging>,
+    decoder: Decoder,
+    intake: Intake,
+    group: Vec<Edit>,
+    group_bytes: usize,
+    group_bytes_max: usize,
+    is_refused: bool,
+}
+
+impl Import {
+    /// Begins; an earlier import into the same place that was not installed is given up.
+    ///
+    /// # Errors
+    ///
+    /// [`Fault::Storage`].
+    pub fn new(place: &Arc<dyn Place>) -> Result<Self, Fault> {
+        Ok(Self {
+            staging: place.stage()?,
+            decoder: Decoder::default(),
+            intake: Intake::default(),
+            group: Vec::new(),
+            group_bytes: 0,
+            group_bytes_max: GROUP_BYTES,
+            is_refused: false,
+        })
+    }
+
+    /// The same import, in groups that a test can fill.
+    #[cfg(test)]
+    pub(crate) fn in_groups_of(self, group_bytes_max: usize) -> Self {
+        Self { group_bytes_max, ..self }
+    }
+
+    /// Takes the next piece. Writes to the disk now and then.
+    ///
+    /// # Errors
+    ///
+    /// [`Fault::MalformedPiece`], [`Fault::UnknownFormat`], [`Fault::ForeignData`], [`Fault::Damaged`]: what was sent cannot be used.
+    /// [`Fault::Storage`]: it cannot be written. In any case this import is at its end; the current state is as it was.
+    pub fn write(&mut self, piece: Bytes) -> Result<(), Fault> {
+        if self.is_refused {
+            return Err(Fault::MalformedPiece("it comes after one that was refused"));
+        }
+        self.is_refused = true;
+        self.decoder.feed(&piece)?;
+        while let Some((key, value)) = self.decoder.next()? {
+            self.intake.take(&key, &value)?;
+            self.group_bytes += RECORD_BYTES + key.len() + value.len();
+            self.group.push((key, Some(value)));
+            if self.group_bytes >= self.group_bytes_max {
+                self.ingest()?;
+            }
+        }
+        self.is_refused = false;
+        Ok(())
+    }
+
+    fn ingest(&mut self) -> Result<(), Fault> {
+        self.group_bytes = 0;
+        self.staging.ingest(&mut self.group.drain(..))
+    }
+
+    /// Ends, after the last piece.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::write`]; [`Fault::MalformedPiece`] also when pieces are missing.
+    pub fn finish(mut self) -> Result<Imported, Fault> {
+        if self.is_refused {
+            return Err(Fault::MalformedPiece("it was refused"));
+        }
+        self.decoder.finish()?;
+        self.ingest()?;
+        Ok(Imported { staging: self.staging, resident: self.intake.finish()? })
+    }
+}
+
+impl std::fmt::Debug for Import {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Import").field("decoder", &self.decoder).finish_non_exhaustive()
+    }
+}
+
+/// A state that has arrived whole, for [`crate::Machine::install`]. Dropped, it leaves nothing behind.
+pub struct Imported {
+    staging: Box<dyn Staging>,
+    resident: Resident,
+}
+
+impl Imported {
+    /// The last entry whose effects are in it.
+    #[must_use]
+    pub const fn applied(&self) -> Option<LogId> {
+        self.resident.head.applied
+    }
+
+    /// The newest membership up to that entry, empty if there was none.
+    #[must_use]
+    pub fn membership(&self) -> Bytes {
+        self.resident.membership.clone()
+    }
+
+    /// Makes it the current store of its place.
+    pub(crate) fn publish(self) -> Result<(Arc<dyn Storage>, Resident), Fault> {
+        Ok((self.staging.publish()?, self.resident))
+    }
+}
+
+impl std::fmt::Debug for Imported {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Imported").field("head", &self.resident.head).finish_non_exhaustive()
+    }
+}
