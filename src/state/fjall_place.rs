@@ -10,9 +10,11 @@
 //! rename and sync of the directory, so that a crash at any moment leaves the one number or the other, and a whole store behind
 //! either. The place itself is made aside and renamed into place, so that one without `current` is never ours.
 //!
-//! The directory of a store that is not current goes with the last handle and view of it: a read that was under way when another
-//! store was put in its place ends as it began. What a crash leaves of it, or of one that was being built, goes at the next opening.
+//! The directory of a store that is not current goes with the last handle and view of it, on whichever thread that is: a read that
+//! was under way when another store was put in its place ends as it began. What a crash leaves of it, or of one that was being built,
+//! goes at the next opening.
 
+use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::fs::{self, File, TryLockError};
 use std::io::{self, Write};
@@ -59,7 +61,7 @@ impl Drop for Directory {
     fn drop(&mut self) {
         if !*self.is_kept.get_mut() {
             // If this fails, the next opening does it.
-            let _ = fs::remove_dir_all(&self.path);
+            let _ = remove(&self.path);
         }
     }
 }
@@ -77,11 +79,37 @@ struct Inner {
 
 #[derive(Default)]
 struct Numbers {
-    current: Weak<Directory>,
     /// The highest given out.
     last: u64,
     /// That of the only store that may be published.
     staged: Option<u64>,
+    /// Directories that may be in use.
+    used: BTreeMap<u64, Weak<Directory>>,
+}
+
+impl Numbers {
+    fn note(&mut self, number: u64, directory: &Arc<Directory>) {
+        self.used.retain(|_, used| used.strong_count() > 0);
+        self.used.insert(number, Arc::downgrade(directory));
+    }
+}
+
+impl Inner {
+    fn directory(&self, number: u64, is_kept: bool) -> Arc<Directory> {
+        Directory::new(numbered(&self.root, number), is_kept, Some(Arc::clone(&self.lock)))
+    }
+
+    /// Removes all stores that nobody uses, but for one.
+    fn clear(&self, numbers: &Numbers, current: u64) -> io::Result<()> {
+        let is_used = |number| numbers.used.get(&number).is_some_and(|used| used.strong_count() > 0);
+        for file in fs::read_dir(&self.root)? {
+            let file = file?;
+            if number_of(&file.file_name()).is_some_and(|number| number != current && !is_used(number)) {
+                remove(&file.path())?;
+            }
+        }
+        Ok(())
+    }
 }
 
 impl FjallPlace {
@@ -102,23 +130,23 @@ impl FjallPlace {
 
 impl Place for FjallPlace {
     fn open(&self) -> Result<Arc<dyn Storage>, Fault> {
-        let Inner { root, lock, numbers } = &*self.inner;
-        let mut numbers = numbers.lock();
-        let current = read_pointer(root)?;
-        let directory = Directory::new(numbered(root, current), true, Some(Arc::clone(lock)));
+        let mut numbers = self.inner.numbers.lock();
+        let current = read_pointer(&self.inner.root)?;
+        let directory = self.inner.directory(current, true);
         let storage = FjallStorage::open(Arc::clone(&directory))?;
-        clear(root, current).map_err(Fault::storage)?;
-        *numbers = Numbers { current: Arc::downgrade(&directory), last: numbers.last.max(current), staged: None };
+        numbers.note(current, &directory);
+        self.inner.clear(&numbers, current).map_err(Fault::storage)?;
+        (numbers.last, numbers.staged) = (numbers.last.max(current), None);
         Ok(Arc::new(storage))
     }
 
     fn stage(&self) -> Result<Box<dyn Staging>, Fault> {
-        let Inner { root, lock, numbers } = &*self.inner;
-        let mut numbers = numbers.lock();
-        let number = numbers.last.max(highest(root).map_err(Fault::storage)?) + 1;
+        let mut numbers = self.inner.numbers.lock();
+        let number = numbers.last.max(highest(&self.inner.root).map_err(Fault::storage)?) + 1;
         (numbers.last, numbers.staged) = (number, Some(number));
-        let directory = Directory::new(numbered(root, number), false, Some(Arc::clone(lock)));
+        let directory = self.inner.directory(number, false);
         let storage = Arc::new(FjallStorage::create(Arc::clone(&directory))?);
+        numbers.note(number, &directory);
         Ok(Box::new(FjallStaging { place: Arc::clone(&self.inner), number, storage, directory }))
     }
 }
@@ -152,9 +180,11 @@ impl Staging for FjallStaging {
         // From here on it may be the current one, even if what follows fails.
         self.directory.keep(true);
         write_pointer(root, self.number).map_err(Fault::storage)?;
-        match std::mem::replace(&mut numbers.current, Arc::downgrade(&self.directory)).upgrade() {
+        numbers.staged = None;
+        match numbers.used.get(&before).and_then(Weak::upgrade) {
             Some(used) => used.keep(false),
-            None => drop(Directory::new(numbered(root, before), false, None)),
+            // If this fails, the next opening does it.
+            None => drop(remove(&numbered(root, before))),
         }
         Ok(self.storage)
     }
@@ -221,15 +251,12 @@ fn highest(root: &Path) -> io::Result<u64> {
     Ok(highest)
 }
 
-/// Removes all stores but one.
-fn clear(root: &Path, current: u64) -> io::Result<()> {
-    for file in fs::read_dir(root)? {
-        let file = file?;
-        if number_of(&file.file_name()).is_some_and(|number| number != current) {
-            fs::remove_dir_all(file.path())?;
-        }
+/// Removes a store, unless somebody else did.
+fn remove(path: &Path) -> io::Result<()> {
+    match fs::remove_dir_all(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        Ok(()) | Err(_) => Ok(()),
     }
-    Ok(())
 }
 
 /// Syncs a directory with all that is in it. Files that go meanwhile are not missed: the store merges tables on its own, and syncs

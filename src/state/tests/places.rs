@@ -129,6 +129,20 @@ fn directories_go_with_the_last_one_that_uses_them() {
     assert_eq!(files(directory.path()), ["3", "current", "lock"]);
     drop(place.stage().unwrap().publish().unwrap());
     assert_eq!(files(directory.path()), ["4", "current", "lock"]);
+
+    // An opening takes nothing away from those who are still there.
+    let before = place.open().unwrap();
+    assert!(matches!(place.open(), Err(Fault::Locked(_))), "one at a time");
+    let staging = place.stage().unwrap();
+    let current = place.stage().unwrap().publish().unwrap();
+    put(&*before, "late");
+    drop(current);
+    let current = place.open().unwrap();
+    assert_eq!(keys(&*before.view()), ["late"]);
+    assert_eq!(files(directory.path()), ["4", "5", "6", "current", "lock"]);
+    drop((before, staging));
+    assert_eq!(files(directory.path()), ["6", "current", "lock"]);
+    assert_eq!(keys(&*current.view()), Vec::<Bytes>::new());
 }
 
 /// A process that ended with the files as they are in `left`: finds the store with `expected` and no trace of another one, and can
