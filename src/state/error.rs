@@ -23,6 +23,9 @@ pub enum Fault {
         /// What tells.
         found: &'static str,
     },
+    /// The directory of the current store is gone, or was never complete. Bring it back; nothing was made in its place.
+    #[error("the current store should be at {}, and is not", .0.display())]
+    MissingStore(PathBuf),
     /// The store holds data without our mark. Choose another directory.
     #[error("the store holds data of another program")]
     ForeignData,

@@ -60,11 +60,11 @@ impl FjallStorage {
     ///
     /// # Errors
     ///
-    /// [`Fault::Locked`], [`Fault::ForeignDirectory`], and [`Fault::Storage`] when it cannot be written or is damaged.
+    /// [`Fault::Locked`], [`Fault::MissingStore`], [`Fault::ForeignDirectory`], and [`Fault::Storage`] when it cannot be written or is damaged.
     pub(crate) fn open(directory: Arc<Directory>) -> Result<Self, Fault> {
         let path = directory.path();
         if !path.join(MARKER).is_file() {
-            return Err(Fault::Damaged("the current store is not there"));
+            return Err(Fault::MissingStore(path.to_owned()));
         }
         let database = open_database(path)?;
         let names = database.list_keyspace_names();

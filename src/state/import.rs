@@ -53,7 +53,7 @@ impl Import {
         Self { group_bytes_max, ..self }
     }
 
-    /// Takes the next piece. Writes to the disk now and then.
+    /// Takes the next piece. Now and then this waits for the disk, for as long as some tens of megabytes take.
     ///
     /// # Errors
     ///

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use model::{Command, Op, Revision};
 
-use super::rig::{Rig, compact, delete, grant, log_id, put, put_leased, put_request, read, txn};
+use super::rig::{Rig, compact, delete, grant, log_id, put, put_leased, put_request, read, revoke, txn};
 use crate::layers::Sight;
 use crate::{Fault, Import};
 
@@ -193,5 +193,59 @@ fn readers_never_see_a_torn_state() {
             }
             is_done.store(true, Ordering::Relaxed);
         });
+    }
+}
+
+/// Taken at any moment of a flush or a cleanup, by a thread that knows nothing of them.
+#[test]
+fn an_export_beside_flushes_and_cleanups_is_a_state_to_go_on_from() {
+    const EXPORTS: usize = 4;
+    const PIECES_AWAITED: usize = 8;
+    for mut rig in Rig::both() {
+        let reader = rig.reader();
+        let exports = std::thread::scope(|scope| {
+            let exporter = scope.spawn(|| {
+                let next_revision = || {
+                    let seen = reader.revision();
+                    while reader.revision() == seen {
+                        std::thread::yield_now();
+                    }
+                };
+                let export = |_| {
+                    next_revision();
+                    let mut pieces = Vec::new();
+                    for piece in reader.export().unwrap().pieces(100) {
+                        pieces.push(piece);
+                        if pieces.len() < PIECES_AWAITED {
+                            next_revision();
+                        }
+                    }
+                    pieces
+                };
+                (0..EXPORTS).map(export).collect::<Vec<_>>()
+            });
+            let mut round = 0_i64;
+            while !exporter.is_finished() {
+                let all = (0..6).map(|key| Op::Put(put_request(&format!("k{key}"), &round.to_string())));
+                rig.apply([Command::Txn(txn(all.collect())), grant(round + 1), put_leased("leased", round + 1)]);
+                if round % 3 == 2 {
+                    rig.apply([delete("k2", "k4"), revoke(round), compact(round * 2)]);
+                    rig.clean();
+                }
+                rig.flush();
+                round += 1;
+            }
+            exporter.join().unwrap()
+        });
+        let mut reached = Vec::new();
+        for export in exports {
+            let mut other = Rig::in_memory();
+            let imported = other.import(export.into_iter());
+            reached.push(imported.applied());
+            other.machine().install(imported).unwrap();
+            other.catch_up(&rig);
+            assert_eq!(other.reader().hash().unwrap(), rig.reader().hash().unwrap(), "from {:?} on", reached.last());
+        }
+        assert!(reached.is_sorted() && reached.first() < reached.last(), "they were taken on the way: {reached:?}");
     }
 }

@@ -223,8 +223,14 @@ fn a_place_that_was_tampered_with_is_refused() {
         assert!(matches!(place.open(), Err(Fault::Damaged(_))), "{pointer:?}");
     }
     fs::write(root.join("current"), "7\n").unwrap();
-    assert!(matches!(place.open(), Err(Fault::Damaged(_))), "no store is made where one is missing");
+    assert!(
+        matches!(place.open(), Err(Fault::MissingStore(path)) if path == root.join("7")),
+        "none is made in its place"
+    );
     assert_eq!(files(&root), ["1", "current", "lock"], "and none is removed");
+    drop(fjall::Database::builder(root.join("7")).open().unwrap().keyspace("theirs", Default::default).unwrap());
+    assert!(matches!(place.open(), Err(Fault::ForeignDirectory { .. })));
+    fs::remove_dir_all(root.join("7")).unwrap();
     fs::remove_file(root.join("current")).unwrap();
     drop(place);
     assert!(matches!(FjallPlace::at(&root), Err(Fault::ForeignDirectory { .. })));
