@@ -1,0 +1,13 @@
+//! Both sides over real sockets of the loopback, with a member that only remembers and repeats what it was told.
+
+mod calls;
+mod fake;
+mod garbage;
+mod lost;
+mod served;
+mod streams;
+
+use std::time::Duration;
+
+/// Long enough for whatever must happen on a busy machine; no test waits for it to pass.
+const LONG: Duration = Duration::from_secs(20);
