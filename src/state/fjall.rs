@@ -49,7 +49,7 @@ pub(crate) struct FjallStorage {
     database: Database,
     shelves: Shelves,
     newest: ArcSwap<FjallView>,
-    /// After all that uses it.
+    /// Dropped last, after all that uses it.
     directory: Arc<Directory>,
 }
 
@@ -60,7 +60,8 @@ impl FjallStorage {
     ///
     /// # Errors
     ///
-    /// [`Fault::Locked`], [`Fault::MissingStore`], [`Fault::ForeignDirectory`], and [`Fault::Storage`] when it cannot be written or is damaged.
+    /// [`Fault::Locked`], [`Fault::MissingStore`], [`Fault::ForeignDirectory`], and [`Fault::Storage`] when it cannot be written or
+    /// is damaged.
     pub(crate) fn open(directory: Arc<Directory>) -> Result<Self, Fault> {
         let path = directory.path();
         if !path.join(MARKER).is_file() {
@@ -192,7 +193,7 @@ impl std::fmt::Debug for FjallStorage {
 struct FjallView {
     snapshot: Snapshot,
     shelves: Shelves,
-    /// After all that uses it.
+    /// Dropped last, after all that uses it.
     _directory: Arc<Directory>,
 }
 

@@ -5,8 +5,8 @@
 //! nothing is written on the way, what is in memory is made again from the entries after [`Machine::applied`]. A member that is too
 //! far behind for the log takes in an [`Export`] of another one as an [`Import`].
 //!
-//! From the top down: the machine and its reader; how a command is executed; how layers are read; how they reach the store; how a store reaches
-//! another member; what stores are and where they live.
+//! From the top down: the machine and its reader; how a command is executed; how layers are read; how they reach the store; how a
+//! store reaches another member; where stores live and what they are.
 //!
 //! Leaves to others: the order and durability of entries, expiry of leases, freshness of reads, permission.
 
