@@ -9,6 +9,10 @@ mod peer;
 
 mod headers;
 
+mod pace;
+mod snapshot_reader;
+mod snapshot_writer;
+
 mod connection;
 mod deadline;
 mod idle;
@@ -36,6 +40,8 @@ pub use network::Network;
 pub use peer::{Answer, Dialer, Peer, Requests, Responses};
 pub use proto::quoratepb::Header;
 pub use setup_error::SetupError;
+pub use snapshot_reader::read_snapshot;
+pub use snapshot_writer::{PIECE_BYTES_MAX, snapshot_frames};
 
 /// Version of the peer protocol that this program speaks.
 pub const PROTOCOL_VERSION: u32 = 1;

@@ -5,6 +5,7 @@ mod fake;
 mod garbage;
 mod lost;
 mod served;
+mod snapshots;
 mod streams;
 
 use std::time::Duration;
