@@ -12,15 +12,14 @@ use tokio::time::{Instant, timeout};
 
 use crate::CallError;
 use crate::connection::Connection;
-use crate::open::{Load, open};
+use crate::open::Way;
 
 /// How long after a failure no attempt is made. Does not grow: a refused attempt is cheap, and members are few.
 const PAUSE: Duration = Duration::from_millis(100);
 
 /// A lane to one member.
 pub(crate) struct Lane {
-    urls: Vec<String>,
-    load: Load,
+    way: Way,
     /// The latest attempt, under way or with its result. Held for moments, never across a wait.
     latest: Mutex<Option<Attempt>>,
 }
@@ -34,8 +33,8 @@ struct Failed {
 }
 
 impl Lane {
-    pub(crate) fn new(urls: &[String], load: Load) -> Self {
-        Self { urls: urls.to_vec(), load, latest: Mutex::new(None) }
+    pub(crate) fn new(way: Way) -> Self {
+        Self { way, latest: Mutex::new(None) }
     }
 
     /// A connection, at `wait` at the latest.
@@ -70,8 +69,8 @@ impl Lane {
     }
 
     fn begin(&self) -> Attempt {
-        let (urls, load) = (self.urls.clone(), self.load);
-        let task = tokio::spawn(async move { open(&urls, load).await });
+        let way = self.way.clone();
+        let task = tokio::spawn(async move { way.open().await });
         async move {
             let opened = task.await.unwrap_or_else(|error| Err(error.to_string()));
             opened.map_err(|reason| Failed { reason, retry_at: Instant::now() + PAUSE })

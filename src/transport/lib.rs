@@ -21,6 +21,7 @@ mod network;
 mod open;
 mod remote;
 mod status;
+mod tls;
 mod until;
 mod url;
 
@@ -42,6 +43,7 @@ pub use proto::quoratepb::Header;
 pub use setup_error::SetupError;
 pub use snapshot_reader::read_snapshot;
 pub use snapshot_writer::{PIECE_BYTES_MAX, snapshot_frames};
+pub use tls::Tls;
 
 /// Version of the peer protocol that this program speaks.
 pub const PROTOCOL_VERSION: u32 = 1;

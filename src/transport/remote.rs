@@ -15,12 +15,13 @@ use proto::quoratepb::{
     TransferLeaderResponse, VoteRequest, VoteResponse,
 };
 use tokio::time::{Instant, timeout_at};
+use tokio_rustls::TlsConnector;
 use tonic::{Request, Response, Status};
 
 use crate::connection::Connection;
 use crate::idle::Debt;
 use crate::lane::Lane;
-use crate::open::Load;
+use crate::open::{Load, Way};
 use crate::until::until;
 use crate::{Answer, CallError, MESSAGE_BYTES_MAX, Peer, Requests, Responses, status};
 
@@ -34,12 +35,9 @@ pub(crate) struct Remote {
 type Client = PeerClient<Connection>;
 
 impl Remote {
-    pub(crate) fn new(urls: &[String]) -> Self {
-        Self {
-            append: Arc::new(Lane::new(urls, Load::Bulk)),
-            calls: Arc::new(Lane::new(urls, Load::Calls)),
-            snapshots: Arc::new(Lane::new(urls, Load::Bulk)),
-        }
+    pub(crate) fn new(urls: &[String], tls: Option<&TlsConnector>) -> Self {
+        let lane = |load| Arc::new(Lane::new(Way { urls: urls.to_vec(), tls: tls.cloned(), load }));
+        Self { append: lane(Load::Bulk), calls: lane(Load::Calls), snapshots: lane(Load::Bulk) }
     }
 
     /// One request, one answer.

@@ -8,15 +8,19 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::FutureExt;
 use hyper::server::conn::http2;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::{sleep, timeout};
+use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 
 use crate::Peer;
+use crate::listener::Socket;
 use crate::preface::await_preface;
 use crate::service::Service;
 
@@ -26,8 +30,8 @@ const CONNECTIONS_MAX: usize = 1024;
 /// How long accepting pauses when the process is out of something, such as open files.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
-/// How long a caller may take to say that it speaks HTTP/2.
-const PREFACE_DEADLINE: Duration = Duration::from_secs(5);
+/// How long a caller may take for its TLS handshake, and then to say that it speaks HTTP/2.
+const OPENING_DEADLINE: Duration = Duration::from_secs(5);
 
 /// How long calls may go on after the word to stop.
 const STOP_DEADLINE: Duration = Duration::from_millis(500);
@@ -53,6 +57,8 @@ const RESET_STREAMS_MAX: usize = 20;
 const PING_AFTER: Duration = Duration::from_secs(10);
 const PING_TIMEOUT: Duration = Duration::from_secs(10);
 
+type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
 /// Serves connections, all alike. Cheap to clone.
 #[derive(Clone)]
 pub(crate) struct Connections {
@@ -77,17 +83,34 @@ impl Connections {
         Self { builder, service: Service::new(peer, stopping.clone()), stopping }
     }
 
-    async fn serve(self, stream: TcpStream) {
-        if let Err(error) = self.serve_to_its_end(stream).await {
+    async fn serve(self, stream: TcpStream, tls: Option<TlsAcceptor>) {
+        let served = match tls {
+            Some(tls) => self.serve_secured(stream, tls).boxed().await,
+            None => self.serve_plain(stream).boxed().await,
+        };
+        if let Err(error) = served {
             tracing::debug!(error, "a peer's connection ended early");
         }
     }
 
-    async fn serve_to_its_end(self, stream: TcpStream) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+    async fn serve_plain(self, stream: TcpStream) -> Result<(), BoxError> {
         // Nagle's algorithm holds small answers back until the last one is acknowledged.
         stream.set_nodelay(true)?;
+        self.serve_http2(stream).await
+    }
+
+    async fn serve_secured(self, stream: TcpStream, tls: TlsAcceptor) -> Result<(), BoxError> {
+        stream.set_nodelay(true)?;
         let stream = tokio::select! {
-            stream = await_preface(stream, PREFACE_DEADLINE) => stream?,
+            stream = timeout(OPENING_DEADLINE, tls.accept(stream)) => stream??,
+            () = self.stopping.cancelled() => return Ok(()),
+        };
+        self.serve_http2(stream).await
+    }
+
+    async fn serve_http2(self, stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static) -> Result<(), BoxError> {
+        let stream = tokio::select! {
+            stream = await_preface(stream, OPENING_DEADLINE) => stream?,
             () = self.stopping.cancelled() => return Ok(()),
         };
         let service = TowerToHyperService::new(self.service.server());
@@ -101,16 +124,16 @@ impl Connections {
 }
 
 /// Serves what connects to `socket` until the word to stop, and a while longer.
-pub(crate) async fn accept_all(socket: TcpListener, connections: Connections) {
+pub(crate) async fn accept_all(socket: Socket, connections: Connections) {
     let mut tasks = JoinSet::new();
     loop {
         tokio::select! {
             biased;
             () = connections.stopping.cancelled() => break,
             Some(ended) = tasks.join_next(), if !tasks.is_empty() => report(ended),
-            stream = accept(&socket) => {
+            stream = accept(&socket.listener) => {
                 if tasks.len() < CONNECTIONS_MAX {
-                    tasks.spawn(connections.clone().serve(stream));
+                    tasks.spawn(connections.clone().serve(stream, socket.tls.clone()));
                 } else {
                     tracing::warn!("a peer's connection was refused: there are as many as there may be");
                 }

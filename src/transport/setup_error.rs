@@ -1,6 +1,7 @@
 //! Why the peer port cannot be opened.
 
 use std::io;
+use std::path::PathBuf;
 
 use thiserror::Error;
 
@@ -22,5 +23,13 @@ pub enum SetupError {
         url: String,
         /// What the system says.
         source: io::Error,
+    },
+    /// A file for TLS that cannot be used.
+    #[error("{}: {reason}", path.display())]
+    Tls {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
     },
 }

@@ -7,6 +7,7 @@ mod lost;
 mod served;
 mod snapshots;
 mod streams;
+mod tls;
 
 use std::time::Duration;
 
