@@ -7,17 +7,20 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 
+use bytes::Bytes;
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use http::Uri;
-use hyper::body::Incoming;
+use http_body_util::BodyExt;
+use http_body_util::combinators::MapFrame;
+use hyper::body::{Frame, Incoming};
 use hyper::client::conn::http2::SendRequest;
 use proto::quoratepb::peer_client::PeerClient;
 use tokio::time::Instant;
 use tonic::body::Body;
 use tower_service::Service;
 
-use crate::{CallError, MESSAGE_BYTES_MAX};
+use crate::{CallError, MESSAGE_BYTES_MAX, details};
 
 /// A connection. Cheap to clone; it is closed when all clones and all calls are gone.
 #[derive(Clone, Debug)]
@@ -56,8 +59,16 @@ impl Connection {
     }
 }
 
+/// A response's body as tonic may see it.
+type Checked = MapFrame<Incoming, fn(Frame<Bytes>) -> Frame<Bytes>>;
+
+fn checked(mut response: http::Response<Incoming>) -> http::Response<Checked> {
+    details::drop_unreadable(response.headers_mut());
+    response.map(|body| body.map_frame(details::drop_unreadable_from as fn(Frame<Bytes>) -> Frame<Bytes>))
+}
+
 impl Service<http::Request<Body>> for Connection {
-    type Response = http::Response<Incoming>;
+    type Response = http::Response<Checked>;
     type Error = CallError;
     type Future = BoxFuture<'static, Result<Self::Response, CallError>>;
 
@@ -70,7 +81,7 @@ impl Service<http::Request<Body>> for Connection {
         let response = self.requests.try_send_request(request);
         response
             .map(|response| {
-                response.map_err(|mut failed| {
+                response.map(checked).map_err(|mut failed| {
                     let was_never_sent = failed.take_message().is_some();
                     let reason = failed.into_error().to_string();
                     if was_never_sent { CallError::Unreachable(reason) } else { CallError::Interrupted(reason) }

@@ -15,6 +15,7 @@ mod snapshot_writer;
 
 mod connection;
 mod deadline;
+mod details;
 mod idle;
 mod lane;
 mod network;

@@ -4,6 +4,7 @@ mod calls;
 mod fake;
 mod garbage;
 mod lost;
+mod rogue;
 mod served;
 mod snapshots;
 mod streams;
