@@ -26,6 +26,7 @@ mod tls;
 mod until;
 mod url;
 
+mod accept;
 mod listener;
 mod preface;
 mod serve;

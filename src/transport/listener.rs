@@ -9,7 +9,8 @@ use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 
-use crate::serve::{Connections, accept_all};
+use crate::accept::accept_all;
+use crate::serve::Connections;
 use crate::url::PeerUrl;
 use crate::{Peer, SetupError, Tls};
 

@@ -1,9 +1,8 @@
-//! Serves what connects to one socket of the peer port.
+//! Serves one connection of a peer, from its first byte to its last.
 //!
-//! Owns every connection's task and awaits it. Guarantees that no error of `accept` ends the loop, that a caller cannot hold a
-//! connection without speaking HTTP/2, and that stopping is bounded.
+//! Guarantees that a caller cannot hold it without speaking HTTP/2, and that it says goodbye when the member stops: calls under
+//! way go on, new ones are refused (GOAWAY).
 
-use std::io;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,28 +12,17 @@ use hyper::server::conn::http2;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::{TcpListener, TcpStream};
-use tokio::task::{JoinError, JoinSet};
-use tokio::time::{sleep, timeout};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 
 use crate::Peer;
-use crate::listener::Socket;
 use crate::preface::await_preface;
 use crate::service::Service;
 
-/// Connections at a time; members open three each.
-const CONNECTIONS_MAX: usize = 1024;
-
-/// How long accepting pauses when the process is out of something, such as open files.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
-
 /// How long a caller may take for its TLS handshake, and then to say that it speaks HTTP/2.
 const OPENING_DEADLINE: Duration = Duration::from_secs(5);
-
-/// How long calls may go on after the word to stop.
-const STOP_DEADLINE: Duration = Duration::from_millis(500);
 
 /// Calls of one connection at a time.
 const STREAMS_MAX: u32 = 1024;
@@ -83,7 +71,13 @@ impl Connections {
         Self { builder, service: Service::new(peer, stopping.clone()), stopping }
     }
 
-    async fn serve(self, stream: TcpStream, tls: Option<TlsAcceptor>) {
+    /// Returns at the word to stop.
+    pub(crate) async fn stopped(&self) {
+        self.stopping.cancelled().await;
+    }
+
+    /// Serves one connection to its end.
+    pub(crate) async fn serve(self, stream: TcpStream, tls: Option<TlsAcceptor>) {
         let served = match tls {
             Some(tls) => self.serve_secured(stream, tls).boxed().await,
             None => self.serve_plain(stream).boxed().await,
@@ -120,67 +114,5 @@ impl Connections {
             () = self.stopping.cancelled() => connection.as_mut().graceful_shutdown(),
         }
         Ok(connection.await?)
-    }
-}
-
-/// Serves what connects to `socket` until the word to stop, and a while longer.
-pub(crate) async fn accept_all(socket: Socket, connections: Connections) {
-    let mut tasks = JoinSet::new();
-    loop {
-        tokio::select! {
-            biased;
-            () = connections.stopping.cancelled() => break,
-            Some(ended) = tasks.join_next(), if !tasks.is_empty() => report(ended),
-            stream = accept(&socket.listener) => {
-                if tasks.len() < CONNECTIONS_MAX {
-                    tasks.spawn(connections.clone().serve(stream, socket.tls.clone()));
-                } else {
-                    tracing::warn!("a peer's connection was refused: there are as many as there may be");
-                }
-            }
-        }
-    }
-    drop(socket);
-    let all = async {
-        while let Some(ended) = tasks.join_next().await {
-            report(ended);
-        }
-    };
-    if timeout(STOP_DEADLINE, all).await.is_err() {
-        tasks.shutdown().await;
-    }
-}
-
-/// The next connection.
-///
-/// # Cancel safety
-///
-/// No connection is lost when the call is dropped.
-async fn accept(socket: &TcpListener) -> TcpStream {
-    loop {
-        match socket.accept().await {
-            Ok((stream, _)) => return stream,
-            Err(error) if concerns_one_connection(&error) => {}
-            Err(error) => {
-                tracing::warn!(%error, "cannot accept connections of peers; trying again");
-                sleep(ACCEPT_PAUSE).await;
-            }
-        }
-    }
-}
-
-/// Whether the caller hung up before it was accepted, which says nothing about the next.
-fn concerns_one_connection(error: &io::Error) -> bool {
-    matches!(
-        error.kind(),
-        io::ErrorKind::ConnectionRefused | io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset
-    )
-}
-
-fn report(ended: Result<(), JoinError>) {
-    if let Err(error) = ended
-        && error.is_panic()
-    {
-        tracing::error!(%error, "the task of a peer's connection panicked");
     }
 }
