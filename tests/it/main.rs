@@ -1,5 +1,9 @@
 //! Real processes, real clients: the built binary is started, killed, stopped and restarted while it is used over its wire.
 
+#[path = "../checker/mod.rs"]
+mod checker;
+#[path = "../checker/tests.rs"]
+mod checker_tests;
 mod server;
 
 mod differential;
