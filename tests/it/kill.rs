@@ -18,6 +18,7 @@ use proto::mvccpb::{Event, KeyValue, event::EventType};
 use tokio::sync::watch as latest;
 use tonic::Code;
 
+use crate::dice::Dice;
 use crate::server::{Server, fresh};
 
 const WRITERS: usize = 8;
@@ -49,16 +50,6 @@ impl Notes {
             assert!(before.is_none(), "two writes were acknowledged at revision {revision}");
         }
         self.attempted.extend(other.attempted);
-    }
-}
-
-/// A small generator with a state that a test can print: the same seed gives the same writes.
-struct Dice(u64);
-
-impl Dice {
-    fn roll(&mut self, sides: u64) -> u64 {
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (self.0 >> 33) % sides
     }
 }
 

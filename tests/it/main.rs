@@ -4,8 +4,11 @@
 mod checker;
 #[path = "../checker/tests.rs"]
 mod checker_tests;
+mod dice;
 mod server;
+mod small_disk;
 
 mod differential;
+mod full_disk;
 mod kill;
 mod start;

@@ -58,6 +58,11 @@ impl Server {
         asked.elapsed()
     }
 
+    /// Waits until the member has ended by itself; how it did.
+    pub(crate) fn ended(&mut self) -> std::process::ExitStatus {
+        wait(&mut self.process)
+    }
+
     /// What the member has logged.
     pub(crate) fn said(&self) -> String {
         std::fs::read_to_string(&self.log).unwrap_or_default()
