@@ -18,8 +18,8 @@ const WITH_VALUE: &[(&str, Effect)] = &[
     ("quota-backend-bytes", Effect::None("the store has no quota in this version")),
     ("snapshot-catchup-entries", Effect::None("5000 entries are kept")),
     ("v2-deprecation", Effect::None("there is no v2 API")),
-    ("raft-read-timeout", Effect::None("a cluster of one has no peers")),
-    ("raft-write-timeout", Effect::None("a cluster of one has no peers")),
+    ("raft-read-timeout", Effect::None("connections of peers are watched by pings")),
+    ("raft-write-timeout", Effect::None("connections of peers are watched by pings")),
     ("warning-apply-duration", Effect::None("slow applies are not logged")),
     ("warning-unary-request-duration", Effect::None("slow requests are not logged")),
     ("bcrypt-cost", Effect::None("there are no passwords in this version")),
@@ -27,14 +27,11 @@ const WITH_VALUE: &[(&str, Effect)] = &[
     ("auth-token", Effect::Refused("authentication is not part of this version")),
     ("wal-dir", Effect::Refused("the log is kept below --data-dir")),
     ("config-file", Effect::Refused("configuration files are not part of this version")),
-    ("cert-file", Effect::Refused("TLS is not part of this version")),
-    ("key-file", Effect::Refused("TLS is not part of this version")),
-    ("trusted-ca-file", Effect::Refused("TLS is not part of this version")),
-    ("client-crl-file", Effect::Refused("TLS is not part of this version")),
-    ("client-cert-allowed-hostname", Effect::Refused("TLS is not part of this version")),
-    ("peer-cert-file", Effect::Refused("TLS is not part of this version")),
-    ("peer-key-file", Effect::Refused("TLS is not part of this version")),
-    ("peer-trusted-ca-file", Effect::Refused("TLS is not part of this version")),
+    ("cert-file", Effect::Refused("TLS for clients is not part of this version")),
+    ("key-file", Effect::Refused("TLS for clients is not part of this version")),
+    ("trusted-ca-file", Effect::Refused("TLS for clients is not part of this version")),
+    ("client-crl-file", Effect::Refused("TLS for clients is not part of this version")),
+    ("client-cert-allowed-hostname", Effect::Refused("TLS for clients is not part of this version")),
     ("host-whitelist", Effect::Refused("host names are not checked in this version")),
     ("listen-metrics-urls", Effect::Refused("metrics are served on the client port")),
     ("listen-client-http-urls", Effect::Refused("HTTP and gRPC share the client port")),
@@ -45,17 +42,18 @@ const WITH_VALUE: &[(&str, Effect)] = &[
 /// Flags that are on or off.
 const SWITCHES: &[(&str, Effect)] = &[
     ("pre-vote", Effect::None("pre-vote is always on")),
-    ("strict-reconfig-check", Effect::None("a cluster of one is not reconfigured")),
-    ("initial-election-tick-advance", Effect::None("a cluster of one elects itself at once")),
+    (
+        "initial-election-tick-advance",
+        Effect::None("a member stands for election when its leader is silent, at a start as well"),
+    ),
     ("enable-v2", Effect::None("there is no v2 API")),
     ("socket-reuse-address", Effect::None("it is always on")),
     ("unsafe-no-fsync", Effect::None("every acknowledged write is synced, always")),
     ("enable-pprof", Effect::None("there are no Go profiles here")),
     ("force-new-cluster", Effect::Refused("recovery into a new cluster is not part of this version")),
-    ("client-cert-auth", Effect::Refused("TLS is not part of this version")),
-    ("peer-client-cert-auth", Effect::Refused("TLS is not part of this version")),
-    ("auto-tls", Effect::Refused("TLS is not part of this version")),
-    ("peer-auto-tls", Effect::Refused("TLS is not part of this version")),
+    ("client-cert-auth", Effect::Refused("TLS for clients is not part of this version")),
+    ("auto-tls", Effect::Refused("TLS for clients is not part of this version")),
+    ("peer-auto-tls", Effect::Refused("certificates of peers are given, not made")),
 ];
 
 #[derive(Clone, Copy, Debug)]
@@ -173,7 +171,7 @@ mod tests {
     fn protection_is_never_promised_and_not_given() {
         assert_eq!(
             sort(&["--cert-file", "c.pem"]).unwrap_err().to_string(),
-            "--cert-file: TLS is not part of this version"
+            "--cert-file: TLS for clients is not part of this version"
         );
         assert!(sort(&["--client-cert-auth"]).is_err());
         assert!(sort(&["--client-cert-auth=false"]).is_ok());

@@ -2,6 +2,7 @@
 //!
 //! A flag beats its variable. What etcd knows and this version does not act on is in [`crate::compat`].
 
+use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -9,7 +10,10 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail, ensure};
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use model::Limits;
-use node::AutoCompaction;
+use node::{AutoCompaction, InitialCluster, PeerListen, PeerTls};
+
+/// Where peers are listened for when nothing else is said (etcd's port).
+const DEFAULT_PEER_URL: &str = "http://localhost:2380";
 
 /// What a request may be larger than its largest proposal on the wire, in bytes (etcd's figure).
 const REQUEST_OVERHEAD_BYTES: usize = 512 * 1024;
@@ -64,6 +68,15 @@ pub(crate) enum ClusterState {
     Existing,
 }
 
+impl From<ClusterState> for node::ClusterState {
+    fn from(state: ClusterState) -> Self {
+        match state {
+            ClusterState::New => Self::New,
+            ClusterState::Existing => Self::Existing,
+        }
+    }
+}
+
 /// How log lines look.
 #[derive(Clone, Copy, Debug, ValueEnum)]
 pub(crate) enum LogFormat {
@@ -88,8 +101,8 @@ pub(crate) struct ServerFlags {
     /// Addresses that clients are told [default: those listened on]
     #[arg(long, env = "ETCD_ADVERTISE_CLIENT_URLS", value_delimiter = ',')]
     advertise_client_urls: Vec<String>,
-    /// Addresses to serve peers on; a cluster of one has none and opens no port
-    #[arg(long, env = "ETCD_LISTEN_PEER_URLS", value_delimiter = ',', default_value = "http://localhost:2380")]
+    /// Addresses to serve the other members on [default: http://localhost:2380, which a cluster of one can do without]
+    #[arg(long, env = "ETCD_LISTEN_PEER_URLS", value_delimiter = ',')]
     listen_peer_urls: Vec<String>,
     /// Addresses that peers are told; this member's identity is made of them
     #[arg(
@@ -99,7 +112,7 @@ pub(crate) struct ServerFlags {
         default_value = "http://localhost:2380"
     )]
     initial_advertise_peer_urls: Vec<String>,
-    /// Members of a new cluster, NAME=URL,...; this version takes one [default: this member]
+    /// Members of the cluster, NAME=URL,..., this one among them; only looked at by a first start [default: this member]
     #[arg(long, env = "ETCD_INITIAL_CLUSTER")]
     initial_cluster: Option<String>,
     /// Whether the cluster is made now or exists already
@@ -117,6 +130,40 @@ pub(crate) struct ServerFlags {
     /// Applied entries after which the state is written out at the latest, and the log behind it may go
     #[arg(long, env = "ETCD_SNAPSHOT_COUNT", default_value_t = 100_000)]
     snapshot_count: u64,
+    /// Certificate of this member for peer URLs with https://, PEM
+    #[arg(long, env = "ETCD_PEER_CERT_FILE")]
+    peer_cert_file: Option<PathBuf>,
+    /// Its private key, PEM
+    #[arg(long, env = "ETCD_PEER_KEY_FILE")]
+    peer_key_file: Option<PathBuf>,
+    /// Certificates of the authorities that peers' certificates must come from, PEM
+    #[arg(long, env = "ETCD_PEER_TRUSTED_CA_FILE")]
+    peer_trusted_ca_file: Option<PathBuf>,
+    /// Refuse peers that show no certificate of such an authority
+    #[arg(
+        long,
+        env = "ETCD_PEER_CLIENT_CERT_AUTH",
+        action = clap::ArgAction::Set,
+        num_args = 0..=1,
+        require_equals = true,
+        default_value_t = false,
+        default_missing_value = "true"
+    )]
+    peer_client_cert_auth: bool,
+    /// Refuse changes of the membership that could cost the quorum
+    #[arg(
+        long,
+        env = "ETCD_STRICT_RECONFIG_CHECK",
+        action = clap::ArgAction::Set,
+        num_args = 0..=1,
+        require_equals = true,
+        default_value_t = true,
+        default_missing_value = "true"
+    )]
+    strict_reconfig_check: bool,
+    /// Members that may follow without a vote at a time
+    #[arg(long, alias = "experimental-max-learners", env = "ETCD_MAX_LEARNERS", default_value_t = 1)]
+    max_learners: usize,
     /// Most operations in a branch of a transaction
     #[arg(long, env = "ETCD_MAX_TXN_OPS", default_value_t = 128)]
     max_txn_ops: usize,
@@ -176,21 +223,21 @@ impl ServerFlags {
         ensure!(self.snapshot_count > 0, "--snapshot-count must be above 0");
         ensure!(self.max_txn_ops > 0, "--max-txn-ops must be above 0");
         ensure!(self.max_request_bytes > 0, "--max-request-bytes must be above 0");
-        self.check_cluster()?;
         let listen = self.listen_addresses()?;
-        for url in
-            self.listen_peer_urls.iter().chain(&self.initial_advertise_peer_urls).chain(&self.advertise_client_urls)
-        {
-            host_and_port(url).with_context(|| format!("{url:?} is not an address"))?;
+        for url in &self.advertise_client_urls {
+            host_and_port(url).with_context(|| format!("--advertise-client-urls: {url:?}"))?;
         }
-        let member_id = node::member_id(&self.initial_advertise_peer_urls, &self.initial_cluster_token);
+        for url in self.listen_peer_urls.iter().chain(&self.initial_advertise_peer_urls) {
+            self.check_peer_url(url)?;
+        }
         Ok(Settings {
             node: node::Config {
                 name: self.name.clone(),
                 data_dir: self.data_dir.clone().unwrap_or_else(|| format!("{}.quorate", self.name).into()),
-                cluster_id: node::cluster_id(&[member_id]),
-                member_id,
+                initial_cluster: self.initial_cluster()?,
                 peer_urls: self.initial_advertise_peer_urls.clone(),
+                peer_listen: self.peer_listen(),
+                peer_tls: self.peer_tls()?,
                 client_urls: self.client_urls().to_vec(),
                 heartbeat_interval: Duration::from_millis(self.heartbeat_interval),
                 election_timeout: Duration::from_millis(self.election_timeout),
@@ -201,6 +248,8 @@ impl ServerFlags {
                 watch_progress_interval: parse_duration(&self.watch_progress_notify_interval)
                     .context("--watch-progress-notify-interval")?
                     .max(Duration::from_millis(100)),
+                strict_reconfig_check: self.strict_reconfig_check,
+                learners_max: self.max_learners,
             },
             listen,
             api: api::Options {
@@ -217,36 +266,62 @@ impl ServerFlags {
         if self.advertise_client_urls.is_empty() { &self.listen_client_urls } else { &self.advertise_client_urls }
     }
 
-    fn check_cluster(&self) -> Result<()> {
-        ensure!(
-            self.initial_cluster_state == ClusterState::New,
-            "--initial-cluster-state existing: joining a cluster is not part of this version"
-        );
-        let Some(cluster) = &self.initial_cluster else { return Ok(()) };
-        let mut urls = Vec::new();
-        for member in cluster.split(',') {
-            let (name, url) = member
-                .split_once('=')
-                .with_context(|| format!("--initial-cluster: {member:?} is not of the form NAME=URL"))?;
-            ensure!(
-                name == self.name,
-                "--initial-cluster names {name:?} beside this member ({:?}): clusters of more than one member are not part \
-                 of this version",
-                self.name
-            );
-            urls.push(url.to_owned());
+    /// Whether the members are those of this one alone is said at a first start only: a later one does not look at them.
+    fn initial_cluster(&self) -> Result<InitialCluster> {
+        let mut members = BTreeMap::<String, Vec<String>>::new();
+        match &self.initial_cluster {
+            None => drop(members.insert(self.name.clone(), self.initial_advertise_peer_urls.clone())),
+            Some(list) => {
+                for member in list.split(',') {
+                    let (name, url) = member
+                        .split_once('=')
+                        .with_context(|| format!("--initial-cluster: {member:?} is not of the form NAME=URL"))?;
+                    self.check_peer_url(url).context("--initial-cluster")?;
+                    members.entry(name.to_owned()).or_default().push(url.to_owned());
+                }
+            }
         }
-        urls.sort();
-        let mut own = self.initial_advertise_peer_urls.clone();
-        own.sort();
-        ensure!(
-            urls == own,
-            "--initial-cluster has {} for {:?}, but --initial-advertise-peer-urls has {}",
-            urls.join(","),
-            self.name,
-            own.join(",")
-        );
+        Ok(InitialCluster {
+            members,
+            token: self.initial_cluster_token.clone(),
+            state: self.initial_cluster_state.into(),
+        })
+    }
+
+    fn check_peer_url(&self, url: &str) -> Result<()> {
+        let plain = match url.strip_prefix("https://") {
+            Some(rest) => {
+                ensure!(self.peer_cert_file.is_some(), "{url:?} needs --peer-cert-file and --peer-key-file");
+                format!("http://{rest}")
+            }
+            None => url.to_owned(),
+        };
+        host_and_port(&plain).with_context(|| format!("{url:?} is not an address of a peer"))?;
         Ok(())
+    }
+
+    fn peer_tls(&self) -> Result<Option<PeerTls>> {
+        let files = (&self.peer_cert_file, &self.peer_key_file, &self.peer_trusted_ca_file);
+        match files {
+            (Some(cert), Some(key), Some(trusted_ca)) => Ok(Some(PeerTls {
+                cert: cert.clone(),
+                key: key.clone(),
+                trusted_ca: trusted_ca.clone(),
+                client_cert_auth: self.peer_client_cert_auth,
+            })),
+            (None, None, None) if !self.peer_client_cert_auth => Ok(None),
+            _ => bail!("TLS between members needs --peer-cert-file, --peer-key-file and --peer-trusted-ca-file"),
+        }
+    }
+
+    /// A cluster of one that was told nothing about peers may have somebody else on the default port.
+    fn peer_listen(&self) -> PeerListen {
+        let is_alone = self.initial_cluster.is_none() && self.initial_cluster_state == ClusterState::New;
+        match (self.listen_peer_urls.is_empty(), is_alone) {
+            (false, _) => PeerListen::At(self.listen_peer_urls.clone()),
+            (true, true) => PeerListen::IfFree(vec![DEFAULT_PEER_URL.to_owned()]),
+            (true, false) => PeerListen::At(vec![DEFAULT_PEER_URL.to_owned()]),
+        }
     }
 
     fn listen_addresses(&self) -> Result<Vec<SocketAddr>> {

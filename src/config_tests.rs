@@ -16,7 +16,8 @@ fn no_flag_is_a_single_member_on_loopback() {
     let settings = settings(&[]).unwrap();
     assert_eq!(settings.listen, ["127.0.0.1:2379".parse().unwrap()]);
     assert_eq!(settings.node.data_dir, PathBuf::from("default.quorate"));
-    assert_eq!(format!("{:x}", settings.node.member_id.get()), "8e9e05c52164694d");
+    assert_eq!(settings.node.initial_cluster.members["default"], ["http://localhost:2380"]);
+    assert_eq!(settings.node.peer_listen, PeerListen::IfFree(vec!["http://localhost:2380".to_owned()]));
     assert_eq!(settings.node.auto_compaction, AutoCompaction::Off);
     assert_eq!(settings.node.client_urls, ["http://localhost:2379"]);
 }
@@ -40,6 +41,20 @@ fn retention_is_hours_a_duration_or_revisions() {
 }
 
 #[test]
+fn a_cluster_is_a_list_of_names_and_urls() {
+    let flags =
+        ["--name=a", "--initial-cluster=a=http://a:1,b=http://b:1,a=http://a:2", "--initial-cluster-state=existing"];
+    let node = settings(&flags).unwrap().node;
+    assert_eq!(node.initial_cluster.members["a"], ["http://a:1", "http://a:2"]);
+    assert_eq!(node.initial_cluster.members["b"], ["http://b:1"]);
+    assert_eq!(node.initial_cluster.state, node::ClusterState::Existing);
+    assert_eq!(node.peer_listen, PeerListen::At(vec!["http://localhost:2380".to_owned()]));
+    assert!(node.strict_reconfig_check);
+    assert!(!settings(&["--strict-reconfig-check=false"]).unwrap().node.strict_reconfig_check);
+    assert!(settings(&["--strict-reconfig-check"]).unwrap().node.strict_reconfig_check);
+}
+
+#[test]
 fn a_cluster_of_one_may_be_spelled_out() {
     let flags = ["--name=a", "--initial-cluster=a=http://h:1", "--initial-advertise-peer-urls=http://h:1"];
     assert!(settings(&flags).is_ok());
@@ -53,10 +68,11 @@ fn refusals_name_the_flag_and_the_reason() {
         (&["--listen-client-urls=http://example.org:1"], "must name an IP address or localhost"),
         (&["--listen-client-urls=http://127.0.0.1"], "the port is missing"),
         (&["--listen-client-urls=http://127.0.0.1:70000"], "the port is not a number"),
-        (&["--initial-cluster=default=http://a:1"], "but --initial-advertise-peer-urls has"),
-        (&["--initial-cluster=b=http://a:1"], "more than one member"),
+        (&["--initial-cluster=default=a:1"], "is not an address of a peer"),
+        (&["--initial-cluster=default=https://a:1"], "needs --peer-cert-file"),
+        (&["--peer-cert-file=a", "--peer-key-file=b"], "--peer-trusted-ca-file"),
+        (&["--peer-client-cert-auth"], "--peer-trusted-ca-file"),
         (&["--initial-cluster=nonsense"], "not of the form NAME=URL"),
-        (&["--initial-cluster-state=existing"], "joining a cluster is not part of this version"),
         (&["--auto-compaction-retention=soon"], "not a duration"),
         (&["--auto-compaction-retention=1d"], "unknown unit"),
         (&["--auto-compaction-mode=revision", "--auto-compaction-retention=1h"], "not a number of revisions"),

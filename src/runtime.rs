@@ -18,6 +18,9 @@ const BACKLOG: u32 = 1024;
 /// memory does not count.
 const BLOCKING_THREADS_MAX: usize = 16;
 
+/// How long clients wait for the member to be known to its cluster.
+const ANNOUNCED_MAX: Duration = Duration::from_secs(2);
+
 /// What stopping may take in all, so that who sends SIGTERM need not send SIGKILL after five seconds.
 const STOP_MAX: Duration = Duration::from_millis(4500);
 
@@ -51,6 +54,14 @@ async fn run(settings: &Settings) -> Result<()> {
     let addresses = listeners.iter().map(TcpListener::local_addr).collect::<std::io::Result<Vec<_>>>()?;
     let (stop, stopping) = latest::channel(false);
     let mut node = Node::start(settings.node.clone()).await?;
+    tokio::select! {
+        // Clients that connect meanwhile wait. Without a quorum they are served what can be.
+        _ = tokio::time::timeout(ANNOUNCED_MAX, node.announced()) => {}
+        name = signals.next() => {
+            tracing::info!(signal = name, "stopping");
+            return Ok(node.stop().await?);
+        }
+    }
     let server = api::Server::new(node.handle(), settings.api);
     let mut serving = tokio::task::JoinSet::new();
     for listener in listeners {

@@ -31,6 +31,11 @@ pub(crate) enum Method {
     LeaseTimeToLive,
     LeaseLeases,
     MemberList,
+    MemberAdd,
+    MemberRemove,
+    MemberUpdate,
+    MemberPromote,
+    MoveLeader,
     Alarm,
     Status,
     Defragment,
@@ -40,7 +45,7 @@ pub(crate) enum Method {
 
 impl Method {
     /// In the order of their numbers.
-    const ALL: [Self; 17] = [
+    const ALL: [Self; 22] = [
         Self::Range,
         Self::Put,
         Self::DeleteRange,
@@ -53,6 +58,11 @@ impl Method {
         Self::LeaseTimeToLive,
         Self::LeaseLeases,
         Self::MemberList,
+        Self::MemberAdd,
+        Self::MemberRemove,
+        Self::MemberUpdate,
+        Self::MemberPromote,
+        Self::MoveLeader,
         Self::Alarm,
         Self::Status,
         Self::Defragment,
@@ -75,6 +85,11 @@ impl Method {
             Self::LeaseTimeToLive => ("unary", "etcdserverpb.Lease", "LeaseTimeToLive"),
             Self::LeaseLeases => ("unary", "etcdserverpb.Lease", "LeaseLeases"),
             Self::MemberList => ("unary", "etcdserverpb.Cluster", "MemberList"),
+            Self::MemberAdd => ("unary", "etcdserverpb.Cluster", "MemberAdd"),
+            Self::MemberRemove => ("unary", "etcdserverpb.Cluster", "MemberRemove"),
+            Self::MemberUpdate => ("unary", "etcdserverpb.Cluster", "MemberUpdate"),
+            Self::MemberPromote => ("unary", "etcdserverpb.Cluster", "MemberPromote"),
+            Self::MoveLeader => ("unary", "etcdserverpb.Maintenance", "MoveLeader"),
             Self::Alarm => ("unary", "etcdserverpb.Maintenance", "Alarm"),
             Self::Status => ("unary", "etcdserverpb.Maintenance", "Status"),
             Self::Defragment => ("unary", "etcdserverpb.Maintenance", "Defragment"),

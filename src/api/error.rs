@@ -2,13 +2,41 @@
 //! match on both.
 
 use model::Rejection;
-use node::{Error, Unavailable};
+use node::{Error, MembersError, TransferError, Unavailable};
 use tonic::{Code, Status};
 
 /// The status that says `error`.
 pub(crate) fn status(error: impl Into<Error>) -> Status {
     let error = error.into();
     Status::new(code(&error), error.to_string())
+}
+
+/// The status that says why the membership was not changed.
+pub(crate) fn members_status(error: MembersError) -> Status {
+    Status::new(code_of_members(error), format!("etcdserver: {error}"))
+}
+
+/// The status that says why the leadership did not move.
+pub(crate) fn transfer_status(error: TransferError) -> Status {
+    let code = match error {
+        TransferError::NotLeader | TransferError::NotAVoter => Code::FailedPrecondition,
+        TransferError::Timeout => Code::Unavailable,
+    };
+    Status::new(code, format!("etcdserver: {error}"))
+}
+
+const fn code_of_members(error: MembersError) -> Code {
+    match error {
+        MembersError::NotFound => Code::NotFound,
+        MembersError::IdExists
+        | MembersError::PeerUrlExists
+        | MembersError::TooManyLearners
+        | MembersError::NotLearner
+        | MembersError::LearnerNotReady => Code::FailedPrecondition,
+        // As with too many requests: declared otherwise, sent as Unknown.
+        MembersError::NotEnoughStarted => Code::Unknown,
+        MembersError::Unhealthy | MembersError::NoLeader | MembersError::Unknown => Code::Unavailable,
+    }
 }
 
 /// The code that etcd gives `error`.
@@ -87,6 +115,44 @@ mod tests {
         for (error, code, text) in table {
             let status = status(error);
             assert_eq!((status.code(), status.message()), (code, text));
+        }
+    }
+
+    #[test]
+    fn changes_of_the_membership_are_refused_in_etcds_words() {
+        let table: [(Status, Code, &str); 13] = [
+            (members_status(MembersError::NotFound), Code::NotFound, "member not found"),
+            (members_status(MembersError::IdExists), Code::FailedPrecondition, "member ID already exist"),
+            (members_status(MembersError::PeerUrlExists), Code::FailedPrecondition, "Peer URLs already exists"),
+            (
+                members_status(MembersError::TooManyLearners),
+                Code::FailedPrecondition,
+                "too many learner members in cluster",
+            ),
+            (members_status(MembersError::NotLearner), Code::FailedPrecondition, "can only promote a learner member"),
+            (
+                members_status(MembersError::LearnerNotReady),
+                Code::FailedPrecondition,
+                "can only promote a learner member which is in sync with leader",
+            ),
+            (
+                members_status(MembersError::NotEnoughStarted),
+                Code::Unknown,
+                "re-configuration failed due to not enough started members",
+            ),
+            (members_status(MembersError::Unhealthy), Code::Unavailable, "unhealthy cluster"),
+            (members_status(MembersError::NoLeader), Code::Unavailable, "no leader"),
+            (members_status(MembersError::Unknown), Code::Unavailable, "request timed out"),
+            (transfer_status(TransferError::NotLeader), Code::FailedPrecondition, "not leader"),
+            (transfer_status(TransferError::NotAVoter), Code::FailedPrecondition, "bad leader transferee"),
+            (
+                transfer_status(TransferError::Timeout),
+                Code::Unavailable,
+                "request timed out, leader transfer took too long",
+            ),
+        ];
+        for (status, code, text) in table {
+            assert_eq!((status.code(), status.message()), (code, &*format!("etcdserver: {text}")));
         }
     }
 }

@@ -81,7 +81,7 @@ struct MemberCollector(Handle);
 impl Collector for MemberCollector {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
         let status = self.0.status();
-        let member = self.0.config().member_id;
+        let member = self.0.header().member_id;
         let gauges = [
             ("etcd_server_has_leader", "Whether a leader is known.", i64::from(status.leader.is_some())),
             ("etcd_server_is_leader", "Whether this member leads.", i64::from(status.leader == Some(member))),

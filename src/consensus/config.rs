@@ -7,7 +7,7 @@ use std::time::Duration;
 use model::{ClusterId, MemberId};
 use openraft::{SnapshotPolicy, StepDownPolicy};
 
-use crate::{Error, PeerInfo};
+use crate::{Error, MemberInfo, Reconfiguration};
 
 /// Log entries kept behind a snapshot, so that a member that was away briefly catches up without one (etcd's number).
 pub const CATCH_UP_ENTRIES: u64 = 5_000;
@@ -31,8 +31,9 @@ pub struct Config {
     pub cluster: ClusterId,
     /// Identity of this member; written and compared like the cluster's.
     pub member: MemberId,
-    /// Members of a cluster that is being created, this one among them. Ignored once there is a log.
-    pub members: BTreeMap<MemberId, PeerInfo>,
+    /// Members of a cluster that is being created, this one among them; none when this one joins a cluster that exists. Ignored once
+    /// there is a log.
+    pub members: BTreeMap<MemberId, MemberInfo>,
     /// Time between heartbeats of a leader (`--heartbeat-interval`); default 100 ms.
     pub heartbeat: Duration,
     /// Time within which a crashed leader is replaced (`--election-timeout`); default 1 s.
@@ -45,12 +46,14 @@ pub struct Config {
     pub proposals_max: usize,
     /// Bytes of proposals that may be under way; default 64 MiB.
     pub proposal_bytes_max: usize,
+    /// What is refused when the membership is to change; default: what could cost the quorum, and a second learner.
+    pub reconfiguration: Reconfiguration,
 }
 
 impl Config {
     /// The settings of a member with the defaults for all that is tuning.
     #[must_use]
-    pub fn new(cluster: ClusterId, member: MemberId, members: BTreeMap<MemberId, PeerInfo>) -> Self {
+    pub fn new(cluster: ClusterId, member: MemberId, members: BTreeMap<MemberId, MemberInfo>) -> Self {
         Self {
             cluster,
             member,
@@ -61,7 +64,14 @@ impl Config {
             snapshot_bytes: 64 << 20,
             proposals_max: 5_000,
             proposal_bytes_max: 64 << 20,
+            reconfiguration: Reconfiguration { strict: true, learners_max: 1 },
         }
+    }
+
+    /// The longest time a follower waits for its leader before it stands for election; a leader that no quorum answered for as long
+    /// may have been replaced.
+    pub(crate) fn lease(&self) -> Duration {
+        self.election_timeout / 2
     }
 
     /// What openraft is told.

@@ -63,6 +63,10 @@ pub enum Error {
     /// The state machine failed.
     #[error("state machine: {0}")]
     State(#[from] state::Fault),
+    /// This member was removed from the cluster. It must stop for good: its id never returns. To join again, delete its data
+    /// directory and add it as a new member.
+    #[error("this member was removed from the cluster")]
+    Removed,
     /// openraft stopped by itself.
     #[error("consensus stopped: {0}")]
     Stopped(String),

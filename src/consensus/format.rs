@@ -8,20 +8,20 @@
 //! stored membership  = 0x01 present:u8 [term:u64 index:u64] membership     log id of the entry that set it, if any did
 //! membership         = configs:list(config) nodes:list(node)
 //! config             = list(member:u64)                 voters; two configs while a change is in its joint phase
-//! node               = member:u64 urls:list(text)
+//! node               = member:u64 name:text peer_urls:list(text) client_urls:list(text)
 //! list               = count:u32 items
 //! text               = length:u32 UTF-8                 integers are little-endian
 //! ```
 //!
 //! The first byte of both forms is also their version: a new form takes a new number, and an unknown number is refused.
-//! Tag 0x03 is set aside for a membership together with a command. Decoding never panics.
+//! Decoding never panics.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 
 use crate::Error;
-use crate::types::{Command, Membership, Payload, PeerInfo, StoredMembership, log_id};
+use crate::types::{Command, MemberInfo, Membership, Payload, StoredMembership, log_id};
 
 const BLANK: u8 = 0;
 const COMMAND: u8 = 1;
@@ -101,6 +101,23 @@ pub(crate) fn decode_stored_membership(mut input: Bytes) -> Result<StoredMembers
     finish(from, StoredMembership::new(id, membership))
 }
 
+/// A membership alone, as peers are sent it.
+pub(crate) fn encode_membership(membership: &Membership) -> Bytes {
+    let mut out = BytesMut::new();
+    put_membership(&mut out, membership);
+    out.freeze()
+}
+
+/// The membership in a peer's frame.
+///
+/// # Errors
+///
+/// [`Error::Corrupt`].
+pub(crate) fn decode_membership(mut input: Bytes) -> Result<Membership, Error> {
+    let membership = get_membership(&mut input)?;
+    finish(&input, membership)
+}
+
 fn put_membership(out: &mut BytesMut, membership: &Membership) {
     let configs = membership.get_joint_config();
     put_count(out, configs.len());
@@ -114,12 +131,20 @@ fn put_membership(out: &mut BytesMut, membership: &Membership) {
     put_count(out, nodes.len());
     for (member, info) in nodes {
         out.put_u64_le(*member);
-        put_count(out, info.peer_urls.len());
-        for url in &info.peer_urls {
-            put_count(out, url.len());
-            out.put_slice(url.as_bytes());
-        }
+        put_text(out, &info.name);
+        put_texts(out, &info.peer_urls);
+        put_texts(out, &info.client_urls);
     }
+}
+
+fn put_texts(out: &mut BytesMut, texts: &[String]) {
+    put_count(out, texts.len());
+    texts.iter().for_each(|text| put_text(out, text));
+}
+
+fn put_text(out: &mut BytesMut, text: &str) {
+    put_count(out, text.len());
+    out.put_slice(text.as_bytes());
 }
 
 fn get_membership(from: &mut Bytes) -> Result<Membership, Error> {
@@ -134,7 +159,7 @@ fn get_membership(from: &mut Bytes) -> Result<Membership, Error> {
     let mut nodes = BTreeMap::new();
     for _ in 0..get_u32(from)? {
         let member = get_u64(from)?;
-        nodes.insert(member, get_peer(from)?);
+        nodes.insert(member, get_info(from)?);
     }
     if configs.is_empty() && nodes.is_empty() {
         return Ok(Membership::default());
@@ -142,17 +167,25 @@ fn get_membership(from: &mut Bytes) -> Result<Membership, Error> {
     Membership::new(configs, nodes).map_err(|_| Error::Corrupt("a membership whose voters are not among its nodes"))
 }
 
-fn get_peer(from: &mut Bytes) -> Result<PeerInfo, Error> {
-    let mut peer_urls = Vec::new();
+fn get_info(from: &mut Bytes) -> Result<MemberInfo, Error> {
+    Ok(MemberInfo { name: get_text(from)?, peer_urls: get_texts(from)?, client_urls: get_texts(from)? })
+}
+
+fn get_texts(from: &mut Bytes) -> Result<Vec<String>, Error> {
+    let mut texts = Vec::new();
     for _ in 0..get_u32(from)? {
-        let length = get_u32(from)? as usize;
-        if from.remaining() < length {
-            return Err(TRUNCATED);
-        }
-        let text = String::from_utf8(from.split_to(length).to_vec());
-        peer_urls.push(text.map_err(|_| Error::Corrupt("a peer URL that is not UTF-8"))?);
+        texts.push(get_text(from)?);
     }
-    Ok(PeerInfo { peer_urls })
+    Ok(texts)
+}
+
+fn get_text(from: &mut Bytes) -> Result<String, Error> {
+    let length = get_u32(from)? as usize;
+    if from.remaining() < length {
+        return Err(TRUNCATED);
+    }
+    let text = String::from_utf8(from.split_to(length).to_vec());
+    text.map_err(|_| Error::Corrupt("a name or URL that is not UTF-8"))
 }
 
 fn put_count(out: &mut BytesMut, count: usize) {
@@ -182,9 +215,12 @@ mod tests {
     use super::*;
 
     fn membership() -> Membership {
-        let peer =
-            |port: u16| PeerInfo { peer_urls: vec![format!("http://127.0.0.1:{port}"), format!("http://ü:{port}")] };
-        let nodes = BTreeMap::from([(1, peer(1)), (2, peer(2)), (u64::MAX, PeerInfo::default())]);
+        let peer = |port: u16| MemberInfo {
+            name: format!("n{port}"),
+            peer_urls: vec![format!("http://127.0.0.1:{port}"), format!("http://ü:{port}")],
+            client_urls: vec![format!("http://127.0.0.1:{port}/")],
+        };
+        let nodes = BTreeMap::from([(1, peer(1)), (2, peer(2)), (u64::MAX, MemberInfo::default())]);
         Membership::new(vec![BTreeSet::from([1, 2]), BTreeSet::from([2])], nodes).unwrap()
     }
 

@@ -1,6 +1,7 @@
-//! What the floors above hold: proposals, linearizable reads, and who leads.
+//! What the floors above hold: proposals, linearizable reads, who leads, and who belongs to the cluster. What each call does stands
+//! in a file of its own (`propose`, `read_index`, `members`, `transfer`, `ask_leader`).
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use model::{LogIndex, MemberId, Term};
 use openraft::ServerState;
@@ -11,8 +12,14 @@ use tokio::sync::{mpsc, watch};
 
 use crate::Leadership;
 use crate::admission::Admission;
-use crate::leadership::ServerMetrics;
+use crate::forward::Forward;
+use crate::leadership::{Freshness, ServerMetrics};
+use crate::lease_authority::LeaseAuthority;
+use crate::peers::Peers;
+use crate::pending::Pending;
 use crate::read_index::Reader;
+use crate::reconfiguration::Reconfiguration;
+use crate::roster::Roster;
 use crate::types::{Raft, TypeConfig};
 use crate::watermark::Watermark;
 
@@ -25,11 +32,20 @@ pub struct Handle {
 }
 
 pub(crate) struct Shared {
+    pub(crate) member: MemberId,
     pub(crate) raft: Raft,
+    pub(crate) roster: Roster,
+    pub(crate) peers: Peers,
+    pub(crate) reconfiguration: Reconfiguration,
     pub(crate) admission: Arc<Admission>,
+    pub(crate) pending: Pending,
+    pub(crate) forwards: mpsc::Sender<Forward>,
     pub(crate) reads: mpsc::Sender<Reader>,
     pub(crate) leadership: watch::Receiver<Leadership>,
+    pub(crate) freshness: Freshness,
+    pub(crate) blank_term: watch::Receiver<u64>,
     pub(crate) watermark: Arc<Watermark>,
+    pub(crate) lease_authority: OnceLock<Arc<dyn LeaseAuthority>>,
     pub(crate) server: ServerMetrics,
     pub(crate) data: DataMetrics,
 }
@@ -40,7 +56,7 @@ pub(crate) struct Shared {
 pub struct RaftStatus {
     /// Its term.
     pub term: Term,
-    /// Who leads, as far as it knows.
+    /// Who leads, as far as it knows; none when it has heard of no leader, or of no quorum as the leader, for a while.
     pub leader: Option<MemberId>,
     /// Whether it is the leader.
     pub is_leader: bool,
@@ -75,9 +91,14 @@ impl Handle {
         // Applied first and last at the end: each is at least what was read before it. A metrics reference blocks openraft, so that
         // each is dropped with its statement.
         let applied = self.shared.watermark.next().saturating_sub(1);
-        let (term, leader, state) = {
+        let (term, state) = {
             let server = self.shared.server.borrow_watched();
-            (server.vote.leader_id().term, server.current_leader, server.state)
+            (server.vote.leader_id().term, server.state)
+        };
+        let leader = match *self.shared.leadership.borrow() {
+            Leadership::Leader { .. } => Some(self.shared.member),
+            Leadership::Follower { leader } => Some(leader),
+            Leadership::None => None,
         };
         let (committed, last) = {
             let data = self.shared.data.borrow_watched();
@@ -86,7 +107,7 @@ impl Handle {
         let committed = committed.max(applied);
         RaftStatus {
             term: Term::new(term),
-            leader: leader.map(MemberId::new),
+            leader,
             is_leader: state == ServerState::Leader,
             committed: LogIndex::new(committed),
             applied: LogIndex::new(applied),
@@ -94,19 +115,59 @@ impl Handle {
         }
     }
 
+    /// Whether this member leads and a quorum has confirmed it so recently that nobody else can have been elected: what it says
+    /// now on its own authority, as about the life of leases, holds.
+    #[must_use]
+    pub fn is_confirmed_leader(&self) -> bool {
+        matches!(*self.shared.leadership.borrow(), Leadership::Leader { .. }) && self.shared.freshness.has_quorum()
+    }
+
+    pub(crate) fn member(&self) -> MemberId {
+        self.shared.member
+    }
+
     pub(crate) fn raft(&self) -> &Raft {
         &self.shared.raft
+    }
+
+    pub(crate) fn roster(&self) -> &Roster {
+        &self.shared.roster
+    }
+
+    pub(crate) fn peers(&self) -> &Peers {
+        &self.shared.peers
+    }
+
+    pub(crate) fn reconfiguration(&self) -> Reconfiguration {
+        self.shared.reconfiguration
     }
 
     pub(crate) fn admission(&self) -> &Arc<Admission> {
         &self.shared.admission
     }
 
+    pub(crate) fn pending(&self) -> &Pending {
+        &self.shared.pending
+    }
+
+    pub(crate) fn forwards(&self) -> &mpsc::Sender<Forward> {
+        &self.shared.forwards
+    }
+
     pub(crate) fn reads(&self) -> &mpsc::Sender<Reader> {
         &self.shared.reads
     }
 
+    /// Follows the greatest term whose blank entry was applied here.
+    pub(crate) fn blank_term(&self) -> watch::Receiver<u64> {
+        self.shared.blank_term.clone()
+    }
+
     pub(crate) fn watermark(&self) -> &Watermark {
         &self.shared.watermark
+    }
+
+    pub(crate) fn lease_authority(&self) -> &OnceLock<Arc<dyn LeaseAuthority>> {
+        &self.shared.lease_authority
     }
 }

@@ -7,35 +7,60 @@
 //! write answered before it. A refused proposal says whether it may have happened. After a crash the log is replayed to where it was.
 //! openraft is configured in one place (`config`), because some of its defaults lose data.
 //!
-//! **What it leaves to others.** What commands mean (`state`), watches and leases, forwarding to a leader, ending the process when
-//! told of a fault. This member is its cluster's only one so far: the way to peers (`network`) reaches nobody.
+//! Every member takes proposals and linearizable reads; one that follows has its leader decide, and answers from its own state.
+//!
+//! **What it leaves to others.** What commands mean (`state`), watches, the life of leases ([`LeaseAuthority`]), the wire between
+//! members (`transport`), ending the process when told of a fault.
 
 mod config;
 mod error;
+mod execution;
 mod fault;
+mod opened_log;
 
 mod start;
 mod tasks;
 
 mod admission;
 mod handle;
-mod leadership;
+
+mod forward;
+mod pending;
 mod propose;
+
+mod leadership;
 mod read_index;
+mod watermark;
+
+mod ask_leader;
+mod lease_authority;
+
+mod members;
+mod reconfiguration;
+mod removal;
+mod roster;
+mod transfer;
 
 mod machine;
 mod maintenance;
 mod snapshot;
-mod watermark;
 
 mod completions;
 mod format;
-mod identity;
 mod log_reader;
 mod log_store;
+mod log_writer;
+mod owner;
 mod tail;
 
+mod contact;
+mod frames;
+mod intake;
 mod network;
+mod peers;
+mod service;
+
+mod runtime;
 mod types;
 
 #[cfg(test)]
@@ -43,12 +68,21 @@ mod tests;
 
 pub use config::{CATCH_UP_ENTRIES, Config};
 pub use error::{Error, ProposeError, ReadIndexError};
+pub use execution::{Execution, SyncDelay};
 pub use fault::OnFault;
 pub use handle::{Handle, RaftStatus};
 pub use leadership::Leadership;
+pub use lease_authority::{LeaseAuthority, LeaseLife, NotLeading};
 pub use machine::ApplySink;
+pub use members::{MemberChange, MembersError};
+pub use opened_log::{LogPlace, OpenedLog};
+pub use owner::Owner;
 pub use propose::{Committed, PROPOSAL_BYTES_MAX};
-pub use start::{LogPlace, start};
+pub use reconfiguration::Reconfiguration;
+pub use roster::Member;
+pub use runtime::SimLife;
+pub use start::{Parts, Started, start};
 pub use tasks::Tasks;
-pub use types::PeerInfo;
+pub use transfer::TransferError;
+pub use types::MemberInfo;
 pub use wal::Observer as LogObserver;

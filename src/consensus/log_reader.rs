@@ -12,6 +12,7 @@ use openraft::storage::RaftLogReader;
 use parking_lot::Mutex;
 
 use crate::Error;
+use crate::execution::Execution;
 use crate::fault::FaultReport;
 use crate::format::decode_payload;
 use crate::log_store::from_wal;
@@ -36,6 +37,7 @@ pub(crate) struct LogView {
     pub(crate) tail: Mutex<Tail>,
     pub(crate) state: Mutex<wal::State>,
     pub(crate) disk: wal::Reader,
+    pub(crate) execution: Execution,
     pub(crate) fault: FaultReport,
 }
 
@@ -60,7 +62,7 @@ impl LogReader {
             }
             let disk = self.shared.disk.clone();
             let wanted = cold.start..cold.end.min(cold.start + CHUNK_ENTRIES_MAX as u64);
-            let read = tokio::task::spawn_blocking(move || disk.read(wanted, CHUNK_BYTES_MAX)).await;
+            let read = self.shared.execution.blocking(move || disk.read(wanted, CHUNK_BYTES_MAX)).await;
             match read.map_err(io::Error::other)? {
                 Ok(records) => return records.into_iter().map(|record| self.decode(record)).collect(),
                 // Purged since the tail was asked: the log begins later now.

@@ -22,50 +22,89 @@ use parking_lot::Mutex;
 use tokio::sync::{oneshot, watch};
 
 use crate::completions::Completions;
+use crate::execution::Execution;
 use crate::fault::FaultReport;
 use crate::format::{encode_payload, encode_stored_membership};
-use crate::identity::Identity;
 use crate::log_reader::{LogReader, LogView};
+use crate::log_writer::LogWriter;
 use crate::maintenance::Flushed;
+use crate::owner::Owner;
+use crate::snapshot::Durable;
 use crate::tail::{Tail, next};
 use crate::types::{Entry, RaftLogId, TypeConfig, Vote, log_id, model_log_id};
-use crate::{Error, LogPlace};
+use crate::{Error, OpenedLog};
 
 /// The log store.
 pub(crate) struct LogStore {
     view: Arc<LogView>,
-    writer: Arc<wal::Writer>,
+    writer: Arc<LogWriter>,
     completions: Completions,
     flushed: watch::Receiver<Flushed>,
+    /// The newest state that the log knows to be durable, or on its way to be: one that came from a peer may be ahead of the log.
+    installing: Option<RaftLogId>,
 }
 
-impl LogStore {
-    /// Opens the log, or makes it if there is none.
+/// Tells the log of states that become durable other than by applying it.
+#[derive(Clone)]
+pub(crate) struct LogMarks {
+    writer: Arc<LogWriter>,
+}
+
+impl LogMarks {
+    /// Notes, durably, that the state is about to be that of `durable`, which the log may not reach.
     ///
     /// # Errors
     ///
-    /// [`Error::ForeignData`] when it is another member's; [`Error::Log`].
-    pub(crate) fn open(
-        place: &LogPlace,
-        identity: Identity,
+    /// What the log's writer met; it has been reported.
+    pub(crate) async fn installing(&self, durable: &Durable) -> Result<(), io::Error> {
+        let (marked, outcome) = oneshot::channel();
+        self.writer.save_snapshot(durable.mark(), Box::new(move |result| drop(marked.send(result))));
+        match outcome.await {
+            Ok(result) => result.map_err(io::Error::other),
+            Err(_dropped) => Err(io::Error::other(wal::Error::Stopped)),
+        }
+    }
+}
+
+impl Durable {
+    fn mark(&self) -> wal::Snapshot {
+        wal::Snapshot { log_id: to_wal(self.last), data: encode_stored_membership(&self.membership) }
+    }
+}
+
+impl LogStore {
+    /// Takes over an opened log, or makes it if there was none.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::ForeignData`] when it is another member's; [`Error::Log`]; [`Error::Thread`].
+    pub(crate) fn new(
+        opened: OpenedLog,
+        identity: Owner,
         flushed: watch::Receiver<Flushed>,
         fault: FaultReport,
     ) -> Result<(Self, LogThread), Error> {
-        let (log, recovered) = open_or_create(place, identity).map_err(|error| Error::Log(Arc::new(error)))?;
-        identity.check(recovered.metadata)?;
+        let execution = opened.execution();
+        let (log, recovered) = opened.of(identity)?;
         if let Some(torn) = recovered.torn {
             tracing::warn!(?torn, "removed an interrupted write from the end of the log");
         }
         let tail = Tail::new(recovered.purged.map(from_wal), recovered.last.map(from_wal));
-        let view =
-            Arc::new(LogView { tail: Mutex::new(tail), state: Mutex::new(recovered.state), disk: log.reader(), fault });
+        let view = Arc::new(LogView {
+            tail: Mutex::new(tail),
+            state: Mutex::new(recovered.state),
+            disk: log.reader(),
+            execution: execution.clone(),
+            fault,
+        });
         let on_fault = {
             let view = view.clone();
             Box::new(move |error| view.fault.report(Error::Log(error)))
         };
-        let writer = Arc::new(wal::Writer::spawn(log, on_fault).map_err(Error::Thread)?);
-        let thread = LogThread { writer: writer.clone() };
-        Ok((Self { view, writer, completions: Completions::new(), flushed }, thread))
+        let writer = Arc::new(execution.write_log(log, on_fault)?);
+        let thread = LogThread { writer: writer.clone(), execution };
+        let installing = recovered.snapshot.map(|mark| from_wal(mark.log_id));
+        Ok((Self { view, writer, completions: Completions::new(), flushed, installing }, thread))
     }
 
     /// Whether nothing was ever appended or voted: the first start of a member.
@@ -73,14 +112,14 @@ impl LogStore {
         self.view.tail.lock().last().is_none() && self.view.state.lock().voted_for.is_none()
     }
 
-    /// Holds the state against the log.
+    /// Holds the state against the log. A state that came from a peer is the one that may be ahead: the log begins behind it then.
     ///
     /// # Errors
     ///
     /// [`Error::StateAheadOfLog`], [`Error::LogBehindState`] or [`Error::StateConflictsWithLog`]: a directory was exchanged, restored
     /// alone or lost. Going on would apply entries twice, or never.
-    pub(crate) fn check(&self, applied: Option<RaftLogId>) -> Result<(), Error> {
-        let tail = self.view.tail.lock();
+    pub(crate) fn reconcile(&self, applied: Option<RaftLogId>) -> Result<(), Error> {
+        let mut tail = self.view.tail.lock();
         if next(applied) < tail.first() {
             return Err(Error::LogBehindState {
                 applied: applied.map(model_log_id),
@@ -88,14 +127,23 @@ impl LogStore {
             });
         }
         let Some(applied) = applied else { return Ok(()) };
-        let found = self.view.disk.log_id(applied.index).map(from_wal);
-        match found {
+        match self.view.disk.log_id(applied.index).map(from_wal) {
+            Some(found) if found == applied => Ok(()),
+            // The process ended before the log was told. What it holds there was never committed.
+            Some(_) | None if self.installing == Some(applied) => {
+                tail.purge(applied);
+                self.writer.purge(to_wal(applied), Box::new(drop));
+                Ok(())
+            }
             None => Err(Error::StateAheadOfLog { applied: model_log_id(applied), last: tail.last().map(model_log_id) }),
-            Some(found) if found != applied => {
+            Some(found) => {
                 Err(Error::StateConflictsWithLog { applied: model_log_id(applied), found: model_log_id(found) })
             }
-            Some(_) => Ok(()),
         }
+    }
+
+    pub(crate) fn marks(&self) -> LogMarks {
+        LogMarks { writer: self.writer.clone() }
     }
 
     pub(crate) fn completions(&self) -> Completions {
@@ -107,15 +155,6 @@ impl LogStore {
         let mut state = self.view.state.lock();
         change(&mut state);
         *state
-    }
-}
-
-fn open_or_create(place: &LogPlace, identity: Identity) -> Result<(wal::Log, wal::Recovered), wal::Error> {
-    let LogPlace { fs, dir, options } = place.clone();
-    if wal::Log::exists(&*fs, &dir)? {
-        wal::Log::open(fs, &dir, options)
-    } else {
-        wal::Log::create(fs, &dir, &identity.encode(), options)
     }
 }
 
@@ -199,7 +238,7 @@ impl RaftLogStorage<TypeConfig> for LogStore {
             let durable = flushed.durable.as_ref().filter(|durable| durable.last.index >= upto.index);
             let durable =
                 durable.ok_or_else(|| io::Error::other(format!("purge to {upto} before the state is on disk")))?;
-            wal::Snapshot { log_id: to_wal(durable.last), data: encode_stored_membership(&durable.membership) }
+            durable.mark()
         };
         self.view.tail.lock().purge(upto);
         // Nobody waits: segments go when both marks are on disk, and a failure reaches the fault callback.
@@ -211,7 +250,8 @@ impl RaftLogStorage<TypeConfig> for LogStore {
 
 /// The writer's thread, to be ended.
 pub(crate) struct LogThread {
-    writer: Arc<wal::Writer>,
+    writer: Arc<LogWriter>,
+    execution: Execution,
 }
 
 impl LogThread {
@@ -225,7 +265,7 @@ impl LogThread {
         self.writer.shutdown(Box::new(move |result| drop(ended.send(result))));
         let result = outcome.await.unwrap_or_else(|_dropped| Err(Arc::new(wal::Error::Stopped)));
         // Dropping the last handle joins the thread, which has nothing left to do.
-        let _ = tokio::task::spawn_blocking(move || drop(self.writer)).await;
+        let _ = self.execution.blocking(move || drop(self.writer)).await;
         result.map_err(Error::Log)
     }
 }

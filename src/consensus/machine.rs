@@ -13,15 +13,19 @@ use openraft::alias::{SnapshotMetaOf, SnapshotOf};
 use openraft::storage::{ApplyResponder, EntryResponder, RaftStateMachine};
 use parking_lot::Mutex;
 use state::Machine;
-use tokio::sync::watch;
+use tokio::sync::{oneshot, watch};
 
-use crate::Error;
+use crate::execution::Execution;
 use crate::fault::FaultReport;
 use crate::format::{decode_stored_membership, encode_stored_membership};
+use crate::log_store::LogMarks;
 use crate::maintenance::{Flushed, Maintenance};
-use crate::snapshot::{Durable, SnapshotBuilder, SnapshotHandle};
+use crate::pending::Pending;
+use crate::roster::Roster;
+use crate::snapshot::{self, Durable, SnapshotBuilder, SnapshotData};
 use crate::types::{Entry, Payload, RaftLogId, StoredMembership, TypeConfig, model_log_id, raft_log_id};
 use crate::watermark::Watermark;
+use crate::{Committed, Error};
 
 /// Entries of one group: large enough to share the machine's work, small enough that answers do not wait long.
 const GROUP_ENTRIES_MAX: usize = 512;
@@ -33,6 +37,10 @@ const GROUP_BYTES_MAX: usize = 1 << 20;
 pub trait ApplySink: Send {
     /// Called on the apply worker, which waits: it must hand over and return, never block.
     fn applied(&mut self, batch: Arc<AppliedBatch>);
+
+    /// The state was replaced by a newer one from another member: what came between is not told, and must be looked at. Must not
+    /// block either.
+    fn replaced(&mut self);
 }
 
 /// When the state is flushed although its memory is not full: the log must not grow without bound.
@@ -47,9 +55,13 @@ pub(crate) struct StateMachine {
     /// Never locked: the mutex makes shareable, as openraft demands, what is reached through `&mut` only.
     owned: Mutex<Owned>,
     membership: StoredMembership,
+    roster: Roster,
+    pending: Pending,
+    marks: LogMarks,
     watermark: Arc<Watermark>,
     blank_term: watch::Sender<u64>,
     maintenance: Maintenance,
+    execution: Execution,
     bounds: FlushBounds,
     unflushed_entries: u64,
     unflushed_bytes: u64,
@@ -61,11 +73,21 @@ struct Owned {
     sink: Box<dyn ApplySink>,
 }
 
+/// Who waits for the answer to an entry.
+enum Waiter {
+    /// Nobody on this member.
+    Nobody,
+    /// Who proposed it to this member as leader.
+    Here(ApplyResponder<TypeConfig>),
+    /// Who had the leader propose it.
+    Forwarded(model::LogId, oneshot::Sender<Committed>),
+}
+
 /// Entries that are applied together.
 #[derive(Default)]
 struct Group {
     entries: Vec<state::Entry>,
-    answers: Vec<Option<ApplyResponder<TypeConfig>>>,
+    answers: Vec<Waiter>,
     bytes: usize,
     last: Option<RaftLogId>,
     blank_term: Option<u64>,
@@ -73,8 +95,9 @@ struct Group {
 }
 
 impl Group {
-    fn push(&mut self, (entry, answer): (Entry, Option<ApplyResponder<TypeConfig>>)) {
+    fn push(&mut self, (entry, answer): (Entry, Option<ApplyResponder<TypeConfig>>), pending: &Pending) {
         let id = entry.log_id;
+        let mut waiter = answer.map_or(Waiter::Nobody, Waiter::Here);
         let payload = match entry.payload {
             Payload::Blank => {
                 self.blank_term = Some(id.leader_id.term);
@@ -82,6 +105,9 @@ impl Group {
             }
             Payload::Normal(command) => {
                 self.bytes += command.0.len();
+                if let Some(forwarded) = pending.take(&command.0) {
+                    waiter = Waiter::Forwarded(model_log_id(id), forwarded);
+                }
                 state::Payload::Command(command.0)
             }
             Payload::Membership(membership) => {
@@ -92,7 +118,7 @@ impl Group {
             }
         };
         self.entries.push(state::Entry { log_id: model_log_id(id), payload });
-        self.answers.push(answer);
+        self.answers.push(waiter);
         self.last = Some(id);
     }
 
@@ -101,32 +127,52 @@ impl Group {
     }
 }
 
+/// What an adapter is made of.
+pub(crate) struct Parts {
+    pub(crate) machine: Machine,
+    pub(crate) sink: Box<dyn ApplySink>,
+    pub(crate) bounds: FlushBounds,
+    pub(crate) maintenance: Maintenance,
+    pub(crate) marks: LogMarks,
+    pub(crate) watermark: Arc<Watermark>,
+    pub(crate) execution: Execution,
+    pub(crate) fault: FaultReport,
+}
+
 impl StateMachine {
     /// Takes over a machine that was opened.
     ///
     /// # Errors
     ///
     /// [`Error::Corrupt`] when the membership that it kept cannot be read.
-    pub(crate) fn new(
-        machine: Machine,
-        sink: Box<dyn ApplySink>,
-        bounds: FlushBounds,
-        maintenance: Maintenance,
-        watermark: Arc<Watermark>,
-        fault: FaultReport,
-    ) -> Result<Self, Error> {
-        let membership = decode_stored_membership(machine.applied().1)?;
+    pub(crate) fn new(parts: Parts) -> Result<Self, Error> {
+        let membership = decode_stored_membership(parts.machine.applied().1)?;
+        let roster = Roster::new(membership.clone());
         Ok(Self {
-            owned: Mutex::new(Owned { machine, sink }),
+            owned: Mutex::new(Owned { machine: parts.machine, sink: parts.sink }),
             membership,
-            watermark,
+            roster,
+            pending: Pending::default(),
+            marks: parts.marks,
+            watermark: parts.watermark,
             blank_term: watch::Sender::new(0),
-            maintenance,
-            bounds,
+            maintenance: parts.maintenance,
+            execution: parts.execution,
+            bounds: parts.bounds,
             unflushed_entries: 0,
             unflushed_bytes: 0,
-            fault,
+            fault: parts.fault,
         })
+    }
+
+    /// Who belongs to the cluster, as of what was applied.
+    pub(crate) fn roster(&self) -> Roster {
+        self.roster.clone()
+    }
+
+    /// Proposals that other members carry into the log.
+    pub(crate) fn pending(&self) -> Pending {
+        self.pending.clone()
     }
 
     /// Greatest term whose blank entry was applied.
@@ -142,15 +188,19 @@ impl StateMachine {
         assert_eq!(applied.replies.len(), count, "one reply for each entry");
 
         if let Some(membership) = group.membership {
+            self.roster.set(membership.clone());
             self.membership = membership;
         }
         self.watermark.advance(last.index + 1);
         if let Some(term) = group.blank_term {
             self.blank_term.send_replace(term);
         }
-        for (answer, reply) in group.answers.into_iter().zip(applied.replies) {
-            if let Some(answer) = answer {
-                answer.send(reply);
+        for (waiter, reply) in group.answers.into_iter().zip(applied.replies) {
+            match waiter {
+                Waiter::Nobody => {}
+                Waiter::Here(answer) => answer.send(reply),
+                // Who gave up is not missed.
+                Waiter::Forwarded(log_id, waiting) => drop(waiting.send(Committed { log_id, reply })),
             }
         }
         owned.sink.applied(Arc::new(applied.batch));
@@ -203,7 +253,7 @@ impl StateMachine {
 }
 
 impl RaftStateMachine<TypeConfig> for StateMachine {
-    type SnapshotData = SnapshotHandle;
+    type SnapshotData = SnapshotData;
     type SnapshotBuilder = SnapshotBuilder;
 
     async fn applied_state(&mut self) -> Result<(Option<RaftLogId>, StoredMembership), io::Error> {
@@ -217,7 +267,7 @@ impl RaftStateMachine<TypeConfig> for StateMachine {
     {
         let mut group = Group::default();
         while let Some(entry) = entries.try_next().await? {
-            group.push(entry);
+            group.push(entry, &self.pending);
             if group.is_full() {
                 self.apply_group(std::mem::take(&mut group)).await?;
             }
@@ -237,16 +287,35 @@ impl RaftStateMachine<TypeConfig> for StateMachine {
         SnapshotBuilder { flushed, started }
     }
 
+    /// The log is told first, so that a start that finds the new state knows where it came from.
     async fn install_snapshot(
         &mut self,
-        _meta: &SnapshotMetaOf<TypeConfig>,
-        _snapshot: SnapshotHandle,
+        meta: &SnapshotMetaOf<TypeConfig>,
+        snapshot: SnapshotData,
     ) -> Result<(), io::Error> {
-        Err(io::Error::new(io::ErrorKind::Unsupported, "a snapshot arrived, but this member has no peers to send one"))
+        let SnapshotData::Imported(imported) = snapshot else {
+            return Err(io::Error::other("a snapshot that did not come from a peer"));
+        };
+        let last = meta.last_log_id.ok_or_else(|| io::Error::other("a snapshot of nothing"))?;
+        let durable = Durable { last, membership: meta.last_membership.clone() };
+        self.maintenance.settle().await;
+        self.marks.installing(&durable).await?;
+        let owned = self.owned.get_mut();
+        owned.machine.install(*imported).map_err(|fault| failed(&self.fault, fault))?;
+        self.maintenance.replaced(durable.clone());
+        self.membership = durable.membership.clone();
+        self.roster.set(durable.membership);
+        (self.unflushed_entries, self.unflushed_bytes) = (0, 0);
+        self.watermark.advance(last.index + 1);
+        owned.sink.replaced();
+        tracing::info!(%last, "installed a snapshot");
+        Ok(())
     }
 
-    async fn get_current_snapshot(&mut self) -> Result<Option<SnapshotOf<TypeConfig, SnapshotHandle>>, io::Error> {
-        Ok(self.maintenance.durable().map(Durable::snapshot))
+    /// The store as it is now, which may be newer than what openraft knows of.
+    async fn get_current_snapshot(&mut self) -> Result<Option<SnapshotOf<TypeConfig, SnapshotData>>, io::Error> {
+        let export = self.owned.get_mut().machine.export().map_err(|fault| failed(&self.fault, fault))?;
+        snapshot::of_export(export, self.execution.clone()).map_err(io::Error::other)
     }
 }
 

@@ -11,6 +11,7 @@ use tokio::sync::{mpsc, watch};
 
 use crate::Error;
 use crate::completions::Completions;
+use crate::execution::Execution;
 use crate::fault::FaultReport;
 use crate::snapshot::Durable;
 
@@ -39,7 +40,7 @@ pub(crate) struct Maintenance {
     flushes: mpsc::Sender<Flush>,
     cleanups: mpsc::Sender<CleanupJob>,
     started: u64,
-    flushed: watch::Receiver<Flushed>,
+    flushed: watch::Sender<Flushed>,
 }
 
 /// The side that runs them.
@@ -48,6 +49,7 @@ pub(crate) struct MaintenanceTask {
     cleanups: mpsc::Receiver<CleanupJob>,
     flushed: watch::Sender<Flushed>,
     log: Completions,
+    execution: Execution,
     fault: FaultReport,
 }
 
@@ -56,13 +58,14 @@ impl Maintenance {
     pub(crate) fn new(
         flushed: watch::Sender<Flushed>,
         log: Completions,
+        execution: Execution,
         fault: FaultReport,
     ) -> (Self, MaintenanceTask) {
         let (flushes, flush_inbox) = mpsc::channel(JOBS_MAX);
         let (cleanups, cleanup_inbox) = mpsc::channel(JOBS_MAX);
-        let watch = flushed.subscribe();
-        let task = MaintenanceTask { flushes: flush_inbox, cleanups: cleanup_inbox, flushed, log, fault };
-        (Self { flushes, cleanups, started: 0, flushed: watch }, task)
+        let worker = Self { flushes, cleanups, started: 0, flushed: flushed.clone() };
+        let task = MaintenanceTask { flushes: flush_inbox, cleanups: cleanup_inbox, flushed, log, execution, fault };
+        (worker, task)
     }
 
     pub(crate) fn is_flushing(&self) -> bool {
@@ -87,9 +90,15 @@ impl Maintenance {
     }
 
     /// Returns when no flush is under way.
-    pub(crate) async fn settle(&mut self) {
+    pub(crate) async fn settle(&self) {
         let started = self.started;
-        let _ = self.flushed.wait_for(|flushed| flushed.count >= started).await;
+        let _ = self.flushed.subscribe().wait_for(|flushed| flushed.count >= started).await;
+    }
+
+    /// The state was replaced by one that is durable. No flush may be under way.
+    pub(crate) fn replaced(&self, durable: Durable) {
+        assert!(!self.is_flushing(), "a flush of the state before");
+        self.flushed.send_modify(|flushed| flushed.durable = Some(durable));
     }
 
     /// The newest state on disk.
@@ -99,7 +108,7 @@ impl Maintenance {
 
     /// What has been flushed, and how many flushes must have ended until all that were started have.
     pub(crate) fn progress(&self) -> (watch::Receiver<Flushed>, u64) {
-        (self.flushed.clone(), self.started)
+        (self.flushed.subscribe(), self.started)
     }
 }
 
@@ -126,7 +135,7 @@ impl MaintenanceTask {
                     cleanup = Some(job);
                     Ok(())
                 }
-                () = tokio::time::sleep(CLEANUP_PAUSE), if cleanup.is_some() => clean(&mut cleanup).await,
+                () = tokio::time::sleep(CLEANUP_PAUSE), if cleanup.is_some() => self.clean(&mut cleanup).await,
             };
             if let Err(error) = done {
                 self.fault.report(error);
@@ -137,29 +146,20 @@ impl MaintenanceTask {
 
     async fn flush(&self, Flush { job, durable }: Flush) -> Result<(), Error> {
         self.log.settled().await;
-        blocking(move || job.run()).await?;
+        self.execution.blocking(move || job.run()).await?.map_err(Error::State)?;
         self.flushed.send_modify(|flushed| {
             flushed.count += 1;
             flushed.durable = Some(durable);
         });
         Ok(())
     }
-}
 
-/// Reclaims one chunk; takes the cleanup away when that was the last.
-async fn clean(cleanup: &mut Option<CleanupJob>) -> Result<(), Error> {
-    let Some(job) = cleanup.take() else { return Ok(()) };
-    let (job, has_more) = blocking(move || job.run().map(|has_more| (job, has_more))).await?;
-    *cleanup = has_more.then_some(job);
-    Ok(())
-}
-
-/// Runs a job on a thread that may block.
-async fn blocking<T: Send + 'static>(
-    job: impl FnOnce() -> Result<T, state::Fault> + Send + 'static,
-) -> Result<T, Error> {
-    match tokio::task::spawn_blocking(job).await {
-        Ok(result) => result.map_err(Error::State),
-        Err(panicked) => Err(Error::Stopped(format!("a job of the state machine: {panicked}"))),
+    /// Reclaims one chunk; takes the cleanup away when that was the last.
+    async fn clean(&self, cleanup: &mut Option<CleanupJob>) -> Result<(), Error> {
+        let Some(job) = cleanup.take() else { return Ok(()) };
+        let run = move || job.run().map(|has_more| (job, has_more));
+        let (job, has_more) = self.execution.blocking(run).await?.map_err(Error::State)?;
+        *cleanup = has_more.then_some(job);
+        Ok(())
     }
 }

@@ -56,7 +56,7 @@ type Outcome = ClientWriteResult<TypeConfig>;
 impl Handle {
     /// Proposes a command and returns what the state machine answered, once the entry is applied here.
     ///
-    /// Without a leader it waits for one. `payload` is what the machine reads: `model::Proposal::encode`.
+    /// A member that does not lead has the leader propose it. Without a leader it waits for one. `payload` is what the machine reads: `model::Proposal::encode`.
     ///
     /// # Errors
     ///
@@ -68,15 +68,27 @@ impl Handle {
     pub async fn propose(&self, payload: Bytes, deadline: Instant) -> Result<Committed, ProposeError> {
         let mut leadership = self.leadership();
         loop {
-            leadership.mark_unchanged();
-            match self.propose_once(payload.clone(), deadline).await {
-                Err(ProposeError::NoLeader) => wait_for_change(&mut leadership, deadline).await?,
+            let known = *leadership.borrow_and_update();
+            let answered = match known {
+                Leadership::Follower { leader } => self.propose_there(leader, payload.clone(), deadline).await,
+                Leadership::Leader { .. } | Leadership::None => self.propose_here(payload.clone(), deadline).await,
+            };
+            match answered {
+                Err(ProposeError::NoLeader | ProposeError::NotLeader(_)) => {
+                    wait_for_change(&mut leadership, deadline).await?;
+                }
                 answered => return answered,
             }
         }
     }
 
-    async fn propose_once(&self, payload: Bytes, deadline: Instant) -> Result<Committed, ProposeError> {
+    /// Proposes to this member's own log, which takes it if this member leads.
+    pub(crate) async fn propose_here(&self, payload: Bytes, deadline: Instant) -> Result<Committed, ProposeError> {
+        self.submit(payload, deadline).await?.committed(deadline).await
+    }
+
+    /// Hands a proposal to the log. Returns as soon as its place in the order of proposals is certain.
+    pub(crate) async fn submit(&self, payload: Bytes, deadline: Instant) -> Result<Submitted, ProposeError> {
         if payload.len() > PROPOSAL_BYTES_MAX {
             return Err(ProposeError::TooManyRequests);
         }
@@ -84,11 +96,22 @@ impl Handle {
         let (waiting, outcome) = oneshot::channel::<Outcome>();
         let answer = Answer { waiting, _place: place };
         match timeout_at(deadline, self.raft().client_write_ff(Command(payload), Some(answer))).await {
-            Ok(Ok(())) => {}
-            Ok(Err(_fatal)) => return Err(ProposeError::Stopped),
-            Err(_elapsed) => return Err(ProposeError::NotProposed),
+            Ok(Ok(())) => Ok(Submitted { outcome }),
+            Ok(Err(_fatal)) => Err(ProposeError::Stopped),
+            Err(_elapsed) => Err(ProposeError::NotProposed),
         }
-        match timeout_at(deadline, outcome).await {
+    }
+}
+
+/// A proposal on its way.
+pub(crate) struct Submitted {
+    outcome: oneshot::Receiver<Outcome>,
+}
+
+impl Submitted {
+    /// Its answer.
+    pub(crate) async fn committed(self, deadline: Instant) -> Result<Committed, ProposeError> {
+        match timeout_at(deadline, self.outcome).await {
             Ok(Ok(outcome)) => judge(outcome),
             Ok(Err(_dropped)) => Err(ProposeError::Interrupted),
             Err(_elapsed) => Err(ProposeError::Timeout),

@@ -8,14 +8,18 @@
 
 use std::time::Duration;
 
+use model::MemberId;
 use openraft::ReadPolicy;
 use openraft::errors::{LinearizableReadError, RaftError};
+use proto::quoratepb::ReadIndexRequest;
+use proto::quoratepb::read_index_response::Outcome;
 use tokio::sync::{mpsc, oneshot, watch};
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::handle::Handle;
+use crate::peers::Peers;
 use crate::tasks::Phase;
-use crate::types::{Raft, TypeConfig};
+use crate::types::Raft;
 use crate::{Leadership, ReadIndexError};
 
 /// Readers that may wait for their round to begin; one more is refused.
@@ -41,24 +45,30 @@ impl Handle {
     ///
     /// Dropping the future leaves nothing behind.
     pub async fn read_index(&self, deadline: Instant) -> Result<(), ReadIndexError> {
+        let index = self.confirmed_index(deadline).await?;
+        timeout_at(deadline, self.watermark().reached(index)).await.map_err(|_elapsed| ReadIndexError::Timeout)
+    }
+
+    /// The index that a read must wait for, confirmed after the call.
+    pub(crate) async fn confirmed_index(&self, deadline: Instant) -> Result<u64, ReadIndexError> {
         let (reader, index) = oneshot::channel();
         self.reads().try_send(reader).map_err(|refused| match refused {
             mpsc::error::TrySendError::Full(_) => ReadIndexError::TooManyRequests,
             mpsc::error::TrySendError::Closed(_) => ReadIndexError::Stopped,
         })?;
-        let index = match timeout_at(deadline, index).await {
-            Ok(Ok(answer)) => answer?,
-            Ok(Err(_closed)) => return Err(ReadIndexError::Stopped),
-            Err(_elapsed) if *self.leadership().borrow() == Leadership::None => return Err(ReadIndexError::NoLeader),
-            Err(_elapsed) => return Err(ReadIndexError::Timeout),
-        };
-        timeout_at(deadline, self.watermark().reached(index)).await.map_err(|_elapsed| ReadIndexError::Timeout)
+        match timeout_at(deadline, index).await {
+            Ok(Ok(answer)) => answer,
+            Ok(Err(_closed)) => Err(ReadIndexError::Stopped),
+            Err(_elapsed) if *self.leadership().borrow() == Leadership::None => Err(ReadIndexError::NoLeader),
+            Err(_elapsed) => Err(ReadIndexError::Timeout),
+        }
     }
 }
 
 /// Asks for the index, one round after the other.
 pub(crate) struct ReadIndexTask {
     pub(crate) raft: Raft,
+    pub(crate) peers: Peers,
     pub(crate) inbox: mpsc::Receiver<Reader>,
     pub(crate) leadership: watch::Receiver<Leadership>,
     pub(crate) phase: watch::Receiver<Phase>,
@@ -88,31 +98,45 @@ impl ReadIndexTask {
         std::future::pending().await
     }
 
-    /// One round: asks until it is answered or nobody waits any more.
+    /// One round: asks until it is answered or nobody waits any more. A member that follows asks the leader.
     async fn round(&mut self, readers: &mut Vec<Reader>) -> Result<u64, ReadIndexError> {
         loop {
-            self.leadership.mark_unchanged();
-            match self.raft.get_read_linearizer(ReadPolicy::ReadIndex).await {
-                Ok(confirmed) => return Ok(confirmed.read_log_id().index()),
-                Err(error) => unless_worth_retrying(&error)?,
+            let known = *self.leadership.borrow_and_update();
+            let answer = match known {
+                Leadership::Follower { leader } => self.ask(leader).await,
+                Leadership::Leader { .. } | Leadership::None => self.confirm().await?,
+            };
+            if let Some(index) = answer {
+                return Ok(index);
             }
-            let _ = tokio::time::timeout(RETRY_INTERVAL, self.leadership.changed()).await;
+            let _ = timeout(RETRY_INTERVAL, self.leadership.changed()).await;
             readers.retain(|reader| !reader.is_closed());
             if readers.is_empty() {
                 return Err(ReadIndexError::NoLeader);
             }
         }
     }
-}
 
-/// A missing leader may appear and a missing quorum return; the rest is final.
-fn unless_worth_retrying(
-    error: &RaftError<TypeConfig, LinearizableReadError<TypeConfig>>,
-) -> Result<(), ReadIndexError> {
-    match error {
-        RaftError::APIError(LinearizableReadError::QuorumNotEnough(_)) => Ok(()),
-        RaftError::APIError(LinearizableReadError::ForwardToLeader(forward)) if forward.leader_id.is_none() => Ok(()),
-        RaftError::APIError(LinearizableReadError::ForwardToLeader(_)) => Err(ReadIndexError::LeaderChanged),
-        RaftError::Fatal(_) => Err(ReadIndexError::Stopped),
+    /// This member's own commit index, once a quorum confirms it as leader; none if there is reason to ask again.
+    async fn confirm(&self) -> Result<Option<u64>, ReadIndexError> {
+        match self.raft.get_read_linearizer(ReadPolicy::ReadIndex).await {
+            Ok(confirmed) => Ok(Some(confirmed.read_log_id().index())),
+            // A missing leader may appear and a missing quorum return.
+            Err(RaftError::APIError(
+                LinearizableReadError::QuorumNotEnough(_) | LinearizableReadError::ForwardToLeader(_),
+            )) => Ok(None),
+            Err(RaftError::Fatal(_)) => Err(ReadIndexError::Stopped),
+        }
+    }
+
+    /// The leader's; none if there is reason to ask again.
+    async fn ask(&self, leader: MemberId) -> Option<u64> {
+        let peer = self.peers.to(leader.get())?;
+        let request = ReadIndexRequest { header: Some(self.peers.header(leader.get())) };
+        let answer = timeout(RETRY_INTERVAL, peer.read_index(request, RETRY_INTERVAL)).await.ok()?;
+        match self.peers.heed(answer).ok()?.outcome? {
+            Outcome::ReadLogId(id) => Some(id.index),
+            Outcome::NotLeader(_) => None,
+        }
     }
 }

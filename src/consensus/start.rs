@@ -4,100 +4,94 @@
 //! written to a directory that is refused, but that a torn end of its log is mended.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use openraft::errors::{InitializeError, RaftError};
-use state::Machine;
+use state::{Machine, Place};
 use tokio::sync::{mpsc, watch};
+use transport::{Dialer, Peer};
 
 use crate::admission::Admission;
+use crate::contact::Contact;
 use crate::fault::{FaultReport, OnFault};
+use crate::forward::{FORWARD_INBOX, ForwardTask};
 use crate::handle::{Handle, Shared};
-use crate::identity::Identity;
-use crate::leadership::LeadershipTask;
-use crate::log_store::LogStore;
-use crate::machine::{ApplySink, FlushBounds, StateMachine};
-use crate::maintenance::{Flushed, Maintenance};
-use crate::network::NoPeers;
+use crate::intake::Intake;
+use crate::leadership::{Freshness, LeadershipTask};
+use crate::log_store::{LogStore, LogThread};
+use crate::machine::{self, ApplySink, FlushBounds, StateMachine};
+use crate::maintenance::{Flushed, Maintenance, MaintenanceTask};
+use crate::network::Network;
+use crate::owner::Owner;
+use crate::peers::Peers;
+use crate::pending::Pending;
 use crate::read_index::{READ_INBOX, ReadIndexTask};
+use crate::removal::RemovalTask;
+use crate::roster::Roster;
+use crate::service::Service;
 use crate::snapshot::{self, Durable};
 use crate::tail::next;
 use crate::tasks::Tasks;
-use crate::types::{PeerInfo, Raft, raft_log_id};
+use crate::types::{MemberInfo, Raft, raft_log_id};
 use crate::watermark::Watermark;
-use crate::{Config, Error, Leadership};
+use crate::{Config, Error, Leadership, OpenedLog};
 
-/// Where the log is kept.
-#[derive(Clone, Debug)]
-pub struct LogPlace {
-    /// The file system; tests put a failing one here.
-    pub fs: Arc<dyn wal::Fs>,
-    /// The log's directory; made if absent.
-    pub dir: PathBuf,
-    /// How it is kept.
-    pub options: wal::Options,
+/// What a member is made of, besides its settings.
+pub struct Parts {
+    /// The state machine, as it was when the process last ended.
+    pub machine: Machine,
+    /// Where its store lives, and where one that a peer sends is built.
+    pub place: Arc<dyn Place>,
+    /// The log.
+    pub log: OpenedLog,
+    /// Opens connections to the other members.
+    pub dialer: Arc<dyn Dialer>,
+    /// Receives every batch, replayed ones included.
+    pub sink: Box<dyn ApplySink>,
+    /// Called at most once, and must end the process.
+    pub on_fault: OnFault,
 }
 
-impl LogPlace {
-    /// A directory of this machine, kept as usual.
-    #[must_use]
-    pub fn on_disk(dir: impl Into<PathBuf>) -> Self {
-        Self { fs: Arc::new(wal::RealFs), dir: dir.into(), options: wal::Options::default() }
-    }
-
-    /// The same, with somebody who is told of writes and syncs.
-    #[must_use]
-    pub fn observed_by(mut self, observer: Arc<dyn wal::Observer>) -> Self {
-        self.options.observer = observer;
-        self
-    }
-
-    pub(crate) fn is_taken(&self) -> Result<bool, Error> {
-        wal::Log::exists(&*self.fs, &self.dir).map_err(|error| Error::Log(Arc::new(error)))
-    }
+/// A member that runs.
+pub struct Started {
+    /// For the floors above.
+    pub handle: Handle,
+    /// What runs; to be shut down.
+    pub tasks: Tasks,
+    /// For the other members: what a listener has to serve. Until it does, this member hears nothing.
+    pub peer: Arc<dyn Peer>,
 }
 
 /// Starts the consensus of this member on the runtime of the caller, and returns when everything committed before is applied again.
 ///
-/// The first start makes the log and creates the cluster that `config` describes; every later one checks that the log is this
-/// member's. `sink` receives every batch, replayed ones included. `on_fault` is called at most once, and must end the process.
+/// The first start makes the log and creates the cluster that `config` describes, or waits for the leader of the one that it joins;
+/// every later one checks that the log is this member's.
 ///
 /// # Errors
 ///
 /// [`Error`]: nothing runs then. Only [`Error::Config`] is for the operator to mend in the settings; the rest is about the data.
-pub async fn start(
-    config: Config,
-    machine: Machine,
-    log: LogPlace,
-    sink: Box<dyn ApplySink>,
-    on_fault: OnFault,
-) -> Result<(Handle, Tasks), Error> {
+pub async fn start(config: Config, parts: Parts) -> Result<Started, Error> {
+    let Parts { machine, place, log, dialer, sink, on_fault } = parts;
     let raft_config = Arc::new(config.raft()?);
     let fault = FaultReport::new(on_fault);
-    let identity = Identity { cluster: config.cluster, member: config.member };
-
-    if !config.members.contains_key(&config.member) && !log.is_taken()? {
+    let identity = Owner { cluster: config.cluster, member: config.member };
+    if log.owner()?.is_none() && !config.members.is_empty() && !config.members.contains_key(&config.member) {
         return Err(not_a_member());
     }
-    let applied = machine.applied().0.map(raft_log_id);
-    let (flushed_sender, flushed) = watch::channel(Flushed { count: 0, durable: durable(&machine)? });
-    let (log, thread) = LogStore::open(&log, identity, flushed.clone(), fault.clone())?;
-    log.check(applied)?;
-
-    let watermark = Arc::new(Watermark::new(next(applied)));
-    let (maintenance, maintenance_task) = Maintenance::new(flushed_sender, log.completions(), fault.clone());
-    let bounds = FlushBounds { entries: config.snapshot_count, bytes: config.snapshot_bytes };
-    let machine = StateMachine::new(machine, sink, bounds, maintenance, watermark.clone(), fault.clone())?;
-    let blank_term = machine.blank_term();
+    let intake = Intake::new(place, log.execution());
+    let Storage { log, thread, machine, maintenance, flushed, watermark } =
+        Storage::new(&config, identity, log, machine, sink, &fault)?;
+    let peers = Peers::new(identity, machine.roster(), dialer, fault.clone());
+    let (roster, pending, blank_term) = (machine.roster(), machine.pending(), machine.blank_term());
 
     // Before openraft: replaying may fill the machine's memory, and then waits for a flush.
     let admission = Admission::new(config.proposals_max, config.proposal_bytes_max);
-    let mut tasks = Tasks::new(admission.clone(), thread, fault);
-    tasks.spawn("the state's maintenance", maintenance_task.run());
+    let mut tasks = Tasks::new(admission.clone(), thread, fault.clone());
+    tasks.spawn("the state's maintenance", maintenance.run());
 
     let is_new = log.is_empty();
-    let raft = match Raft::new(config.member.get(), raft_config, NoPeers, log, machine).await {
+    let network = Network { peers: peers.clone(), idle: 2 * config.election_timeout };
+    let raft = match Raft::new(config.member.get(), raft_config, network, log, machine).await {
         Ok(raft) => raft,
         Err(fatal) => return Err(Error::Stopped(fatal.to_string())),
     };
@@ -107,22 +101,120 @@ pub async fn start(
         return Err(error);
     }
 
-    tasks.started();
-    let (leadership_sender, leadership) = watch::channel(Leadership::None);
-    let (reads, inbox) = mpsc::channel(READ_INBOX);
-    let task = LeadershipTask {
+    let contact = Contact::new();
+    let freshness = Freshness {
         member: config.member,
+        roster: roster.clone(),
+        data: raft.data_metrics(),
+        contact: contact.clone(),
+        lease: config.lease(),
+        silence: config.election_timeout,
+    };
+    tasks.spawn("the snapshot trigger", snapshot::trigger(raft.clone(), flushed));
+    let task = RemovalTask { member: config.member, newest: roster.subscribe(), fault, phase: tasks.phase() };
+    tasks.spawn("the watch of the membership", task.run());
+    let applied = Applied { roster, pending, blank_term, watermark };
+    let handle = serve(&config, &mut tasks, Core { raft, peers, admission, freshness }, applied);
+    tasks.started(handle.clone());
+    let peer = Arc::new(Service { identity, handle: handle.clone(), contact, intake });
+    Ok(Started { handle, tasks, peer })
+}
+
+/// The adapters that openraft is given, and what stays with us of them.
+struct Storage {
+    log: LogStore,
+    thread: LogThread,
+    machine: StateMachine,
+    maintenance: MaintenanceTask,
+    flushed: watch::Receiver<Flushed>,
+    watermark: Arc<Watermark>,
+}
+
+impl Storage {
+    fn new(
+        config: &Config,
+        identity: Owner,
+        log: OpenedLog,
+        machine: Machine,
+        sink: Box<dyn ApplySink>,
+        fault: &FaultReport,
+    ) -> Result<Self, Error> {
+        let applied = machine.applied().0.map(raft_log_id);
+        let (flushed_sender, flushed) = watch::channel(Flushed { count: 0, durable: durable(&machine)? });
+        let execution = log.execution();
+        let (log, thread) = LogStore::new(log, identity, flushed.clone(), fault.clone())?;
+        log.reconcile(applied)?;
+        let watermark = Arc::new(Watermark::new(next(applied)));
+        let (worker, maintenance) =
+            Maintenance::new(flushed_sender, log.completions(), execution.clone(), fault.clone());
+        let machine = StateMachine::new(machine::Parts {
+            machine,
+            sink,
+            bounds: FlushBounds { entries: config.snapshot_count, bytes: config.snapshot_bytes },
+            maintenance: worker,
+            marks: log.marks(),
+            watermark: watermark.clone(),
+            execution,
+            fault: fault.clone(),
+        })?;
+        Ok(Self { log, thread, machine, maintenance, flushed, watermark })
+    }
+}
+
+/// What decides.
+struct Core {
+    raft: Raft,
+    peers: Peers,
+    admission: Arc<Admission>,
+    freshness: Freshness,
+}
+
+/// What the apply worker tells.
+struct Applied {
+    roster: Roster,
+    pending: Pending,
+    blank_term: watch::Receiver<u64>,
+    watermark: Arc<Watermark>,
+}
+
+/// Spawns what answers callers, and returns the way to it.
+fn serve(config: &Config, tasks: &mut Tasks, core: Core, applied: Applied) -> Handle {
+    let Core { raft, peers, admission, freshness } = core;
+    let Applied { roster, pending, blank_term, watermark } = applied;
+    let (leadership_sender, leadership) = watch::channel(Leadership::None);
+    let task = LeadershipTask {
         metrics: raft.server_metrics(),
-        blank_term,
+        blank_term: blank_term.clone(),
+        freshness: freshness.clone(),
         leadership: leadership_sender,
+        tick: config.heartbeat,
     };
     tasks.spawn("the watch of the leadership", task.run());
-    let task = ReadIndexTask { raft: raft.clone(), inbox, leadership: leadership.clone(), phase: tasks.phase() };
+    let (reads, inbox) = mpsc::channel(READ_INBOX);
+    let (raft_asked, leader_asked, phase) = (raft.clone(), peers.clone(), tasks.phase());
+    let task = ReadIndexTask { raft: raft_asked, peers: leader_asked, inbox, leadership: leadership.clone(), phase };
     tasks.spawn("the read-index loop", task.run());
-    tasks.spawn("the snapshot trigger", snapshot::trigger(raft.clone(), flushed));
-
-    let (server, data) = (raft.server_metrics(), raft.data_metrics());
-    Ok((Handle::new(Shared { raft, admission, reads, leadership, watermark, server, data }), tasks))
+    let (forwards, inbox) = mpsc::channel(FORWARD_INBOX);
+    let task = ForwardTask { peers: peers.clone(), inbox, phase: tasks.phase() };
+    tasks.spawn("the forwarding of proposals", task.run());
+    Handle::new(Shared {
+        member: config.member,
+        roster,
+        peers,
+        reconfiguration: config.reconfiguration,
+        admission,
+        pending,
+        forwards,
+        reads,
+        leadership,
+        freshness,
+        blank_term,
+        watermark,
+        lease_authority: OnceLock::new(),
+        server: raft.server_metrics(),
+        data: raft.data_metrics(),
+        raft,
+    })
 }
 
 fn not_a_member() -> Error {
@@ -136,14 +228,18 @@ fn durable(machine: &Machine) -> Result<Option<Durable>, Error> {
     Ok(last.map(|last| Durable { last: raft_log_id(last), membership }))
 }
 
-/// Creates the cluster at the very first start. At a later one, a member that is its cluster's only voter stands for election at
+/// Creates the cluster at the very first start, as every one of its first members does, unless this one joins. At a later one, a member that is its cluster's only voter stands for election at
 /// once, instead of at openraft's next tick.
 async fn begin(raft: &Raft, config: &Config, is_new: bool) -> Result<(), Error> {
+    if is_new && config.members.is_empty() {
+        return Ok(());
+    }
     if is_new {
-        let members: BTreeMap<u64, PeerInfo> =
+        let members: BTreeMap<u64, MemberInfo> =
             config.members.iter().map(|(member, info)| (member.get(), info.clone())).collect();
         return match raft.initialize(members).await {
-            Ok(()) => Ok(()),
+            // Another member may have been faster, with the same members.
+            Ok(()) | Err(RaftError::APIError(InitializeError::NotAllowed(_))) => Ok(()),
             Err(RaftError::APIError(InitializeError::NotInMembers(_))) => Err(not_a_member()),
             Err(error) => Err(Error::Stopped(error.to_string())),
         };

@@ -1,7 +1,7 @@
 //! Every type that openraft is configured with, in one place, and the way between its log ids and the model's.
 //!
 //! `LeaderId` is the standard one: one leader per term, so that term and index name an entry, as in the Raft paper and in
-//! etcd. openraft's own default allows several leaders in one term. The runtime is an alias: a simulation exchanges it here.
+//! etcd. openraft's own default allows several leaders in one term.
 
 use std::fmt;
 
@@ -10,13 +10,11 @@ use model::{LogIndex, Term};
 use openraft::alias::{CommittedLeaderIdOf, EntryOf, LogIdOf, StoredMembershipOf, VoteOf};
 
 use crate::propose::Answer;
-
-/// What runs openraft's tasks.
-pub(crate) type Runtime = openraft::TokioRuntime;
+use crate::runtime::Runtime;
 
 pub(crate) type Raft = openraft::Raft<TypeConfig, crate::machine::StateMachine>;
-pub(crate) type Payload = openraft::EntryPayload<Command, u64, PeerInfo>;
-pub(crate) type Membership = openraft::Membership<u64, PeerInfo>;
+pub(crate) type Payload = openraft::EntryPayload<Command, u64, MemberInfo>;
+pub(crate) type Membership = openraft::Membership<u64, MemberInfo>;
 pub(crate) type Entry = EntryOf<TypeConfig>;
 pub(crate) type RaftLogId = LogIdOf<TypeConfig>;
 pub(crate) type StoredMembership = StoredMembershipOf<TypeConfig>;
@@ -30,7 +28,7 @@ impl openraft::RaftTypeConfig for TypeConfig {
     type D = Command;
     type R = state::Reply;
     type NodeId = u64;
-    type Node = PeerInfo;
+    type Node = MemberInfo;
     type Term = u64;
     type LeaderId = openraft::impls::leader_id_std::LeaderId<u64, u64>;
     type Vote = openraft::impls::Vote<Self::LeaderId>;
@@ -64,11 +62,15 @@ impl fmt::Display for Command {
     }
 }
 
-/// Where a member is reached by its peers; part of the replicated membership.
+/// What the replicated membership knows of a member.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct PeerInfo {
-    /// URLs that the member's peers connect to.
+pub struct MemberInfo {
+    /// Its name; empty until it has started.
+    pub name: String,
+    /// URLs that its peers connect to.
     pub peer_urls: Vec<String>,
+    /// URLs that clients connect to; none until it has started.
+    pub client_urls: Vec<String>,
 }
 
 /// The model's name of an entry.

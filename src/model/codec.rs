@@ -48,6 +48,13 @@ impl Proposal {
         out.freeze()
     }
 
+    /// The id of the proposal in `encoded`, without reading the rest; none if it is too short to be one.
+    #[must_use]
+    pub fn id_of(encoded: &[u8]) -> Option<u64> {
+        let (format, id) = encoded.get(..9)?.split_first()?;
+        (*format == FORMAT).then(|| u64::from_le_bytes(id.try_into().expect("eight bytes")))
+    }
+
     /// The proposal in `input`, whose memory it shares.
     ///
     /// # Errors

@@ -103,6 +103,13 @@ proptest! {
     }
 
     #[test]
+    fn the_id_is_read_without_the_rest(proposal in proposal()) {
+        let encoded = proposal.encode();
+        prop_assert_eq!(Proposal::id_of(&encoded), Some(proposal.id));
+        prop_assert_eq!(Proposal::id_of(&encoded[..8]), None);
+    }
+
+    #[test]
     fn every_cut_is_refused(proposal in proposal()) {
         let encoded = proposal.encode();
         for length in 0..encoded.len() {

@@ -1,9 +1,11 @@
 //! What a member is told at its start.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use model::{ClusterId, Limits, MemberId};
+use model::Limits;
+pub use transport::Tls as PeerTls;
 
 /// Settings of one member.
 #[derive(Clone, Debug)]
@@ -12,12 +14,14 @@ pub struct Config {
     pub name: String,
     /// Where everything is kept; created if it does not exist.
     pub data_dir: PathBuf,
-    /// Identity of the cluster.
-    pub cluster_id: ClusterId,
-    /// Identity of this member.
-    pub member_id: MemberId,
-    /// Where peers reach this member.
+    /// How the cluster is made or joined at the first start; ignored at every later one.
+    pub initial_cluster: InitialCluster,
+    /// Where peers are told to reach this member.
     pub peer_urls: Vec<String>,
+    /// Where peers are listened for.
+    pub peer_listen: PeerListen,
+    /// Certificates for peer URLs with `https://`.
+    pub peer_tls: Option<PeerTls>,
     /// Where clients reach this member.
     pub client_urls: Vec<String>,
     /// How often the leader says that it is there.
@@ -34,6 +38,39 @@ pub struct Config {
     pub auto_compaction: AutoCompaction,
     /// How often a quiet watcher that asked for it hears how far it is.
     pub watch_progress_interval: Duration,
+    /// Whether changes of the membership that could cost the quorum are refused.
+    pub strict_reconfig_check: bool,
+    /// Learners that there may be at a time.
+    pub learners_max: usize,
+}
+
+/// The members that a cluster begins with, or that are asked about it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InitialCluster {
+    /// Peer URLs by name, this member's own among them.
+    pub members: BTreeMap<String, Vec<String>>,
+    /// Keeps clusters of the same addresses apart.
+    pub token: String,
+    /// Whether it is made now.
+    pub state: ClusterState,
+}
+
+/// Whether a cluster exists already.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ClusterState {
+    /// It is made now, by its first members together.
+    New,
+    /// This member was added to it.
+    Existing,
+}
+
+/// Where peers are listened for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PeerListen {
+    /// There, or the member does not start.
+    At(Vec<String>),
+    /// There, unless somebody else is: a cluster of one needs no peers until it grows.
+    IfFree(Vec<String>),
 }
 
 /// When history is forgotten without being asked.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use consensus::{Leadership, ReadIndexError};
+use consensus::{Execution, Leadership, LeaseLife, NotLeading, Owner, ReadIndexError};
 use model::{
     ClusterId, Command, DeleteRequest, DeleteResponse, Identity, LeaseId, Limits, LogIndex, MemberId, PutRequest,
     PutResponse, RangeRequest, RangeResponse, Rejection, Revision, Term, TxnRequest, TxnResponse,
@@ -16,7 +16,6 @@ use watch::{HubHandle, WatchStream};
 use crate::config::Config;
 use crate::error::{Error, Unavailable};
 use crate::keeper::KeeperHandle;
-use crate::leases::LeaseLife;
 use crate::measures::{Measured, Measures};
 use crate::proposer::Proposer;
 use crate::waiters::WaitersHandle;
@@ -27,6 +26,9 @@ const KEYS_AT_ONCE: usize = 500;
 
 /// Largest TTL of a lease in seconds (etcd's figure).
 const LEASE_TTL_MAX: i64 = 9_000_000_000;
+
+/// Time after which a leader that could not answer is asked again.
+const RETRY_INTERVAL: Duration = Duration::from_millis(100);
 
 /// Who answers: part of every answer's header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,6 +72,8 @@ impl std::fmt::Debug for Handle {
 
 pub(crate) struct Inner {
     pub(crate) config: Config,
+    pub(crate) identity: Owner,
+    pub(crate) execution: Execution,
     pub(crate) consensus: consensus::Handle,
     pub(crate) proposer: Arc<Proposer>,
     pub(crate) reader: Reader,
@@ -105,8 +109,8 @@ impl Handle {
     #[must_use]
     pub fn header(&self) -> Header {
         Header {
-            cluster_id: self.inner.config.cluster_id,
-            member_id: self.inner.config.member_id,
+            cluster_id: self.inner.identity.cluster,
+            member_id: self.inner.identity.member,
             term: self.inner.consensus.term(),
         }
     }
@@ -302,7 +306,11 @@ impl Handle {
     ///
     /// [`Unavailable`] when no leader answers in time.
     pub async fn lease_keep_alive(&self, id: LeaseId) -> Result<Option<i64>, Unavailable> {
-        self.ask_keeper(|keeper| async move { keeper.keep_alive(id).await }).await
+        let there = |leader, deadline| async move {
+            let renewed = self.inner.consensus.renew_leases(leader, &[id], deadline).await?;
+            Ok(renewed.first().copied().flatten())
+        };
+        self.ask_lease_authority(|keeper| async move { keeper.keep_alive(id).await }, there).await
     }
 
     /// What a lease has left, and the keys attached to it; `None` when there is no such lease.
@@ -311,7 +319,8 @@ impl Handle {
     ///
     /// [`Unavailable`] when no leader answers in time.
     pub async fn lease_time_to_live(&self, id: LeaseId) -> Result<Option<(LeaseLife, LeaseInfo)>, Unavailable> {
-        let life = self.ask_keeper(|keeper| async move { keeper.life(id).await }).await?;
+        let there = |leader, deadline| self.inner.consensus.lease_life(leader, id, deadline);
+        let life = self.ask_lease_authority(|keeper| async move { keeper.life(id).await }, there).await?;
         Ok(life.zip(self.inner.reader.lease(id)))
     }
 
@@ -321,20 +330,41 @@ impl Handle {
         self.inner.reader.leases().into_iter().map(|(id, ..)| id).collect()
     }
 
-    async fn ask_keeper<T, F>(&self, ask: impl Fn(KeeperHandle) -> F) -> Result<T, Unavailable>
+    /// Asks whoever leads: this member's keeper, or over the wire the leader's.
+    async fn ask_lease_authority<T, Here, There>(
+        &self,
+        here: impl Fn(KeeperHandle) -> Here,
+        there: impl Fn(MemberId, Instant) -> There,
+    ) -> Result<T, Unavailable>
     where
-        F: Future<Output = Result<T, Unavailable>>,
+        Here: Future<Output = Result<T, Unavailable>>,
+        There: Future<Output = Result<T, NotLeading>>,
     {
         let deadline = Instant::now() + self.inner.config.request_timeout();
+        let (mut leadership, mut leading) = (self.inner.consensus.leadership(), self.inner.keeper.leading());
         loop {
-            let asked = timeout_at(deadline, ask(self.inner.keeper.clone())).await;
-            match asked.map_err(|_| Unavailable::Timeout)? {
-                // The keeper hears of leadership a moment after consensus does.
-                Err(Unavailable::NoLeader) if Instant::now() < deadline => {
-                    self.wait_for_leader(deadline).await?;
-                    tokio::time::sleep(Duration::from_millis(5)).await;
+            let known = *leadership.borrow_and_update();
+            leading.mark_unchanged();
+            let asked = async {
+                match known {
+                    Leadership::Follower { leader } => {
+                        let soon = deadline.min(Instant::now() + self.inner.config.election_timeout);
+                        there(leader, soon).await.map_err(|NotLeading| Unavailable::NoLeader)
+                    }
+                    Leadership::Leader { .. } => here(self.inner.keeper.clone()).await,
+                    Leadership::None => Err(Unavailable::NoLeader),
                 }
+            };
+            match timeout_at(deadline, asked).await.map_err(|_elapsed| Unavailable::Timeout)? {
+                Err(Unavailable::NoLeader) if Instant::now() < deadline => {}
                 answer => return answer,
+            }
+            // The keeper hears of leadership a moment after consensus does, and a quorum may come back without a change of it.
+            tokio::select! {
+                biased;
+                changed = leadership.changed() => changed.map_err(|_stopped| Unavailable::Stopped)?,
+                _ = leading.changed() => {}
+                () = tokio::time::sleep(RETRY_INTERVAL) => {}
             }
         }
     }
@@ -381,7 +411,7 @@ impl Handle {
         read: impl FnOnce(&Reader) -> Result<T, ReadError> + Send + 'static,
     ) -> Result<T, Error> {
         let reader = self.inner.reader.clone();
-        let answer = tokio::task::spawn_blocking(move || read(&reader)).await;
+        let answer = self.inner.execution.blocking(move || read(&reader)).await;
         answer.map_err(|_| Unavailable::Stopped)?.map_err(Error::from)
     }
 }

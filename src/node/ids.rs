@@ -31,9 +31,13 @@ pub fn cluster_id(members: &[MemberId]) -> ClusterId {
     ClusterId::new(first_eight(hash))
 }
 
-fn first_eight(hash: Sha1) -> u64 {
+/// The first eight bytes as a number.
+pub(crate) fn first_eight(hash: Sha1) -> u64 {
     hash.finalize().iter().take(8).fold(0, |id, byte| id << 8 | u64::from(*byte))
 }
+
+/// Tells milliseconds since 1970. A simulation has a clock of its own.
+pub type WallClock = std::sync::Arc<dyn Fn() -> u64 + Send + Sync>;
 
 /// Milliseconds since 1970 by the wall clock: for identities and records, never for a decision.
 pub(crate) fn wall_clock_ms() -> u64 {

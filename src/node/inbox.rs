@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use model::{AppliedBatch, LogIndex};
-use tokio::sync::mpsc;
+use tokio::sync::{Notify, mpsc};
 
 /// Batches that a task of this member may lag behind before it has to look at the state itself.
 const BATCHES_MAX: usize = 1024;
@@ -13,14 +13,21 @@ const BATCHES_MAX: usize = 1024;
 #[derive(Clone, Debug)]
 pub(crate) struct FactSender {
     batches: mpsc::Sender<Arc<AppliedBatch>>,
-    missed: Arc<AtomicBool>,
+    missed: Arc<Missed>,
+}
+
+/// Whether something was missed, and a bell for who sleeps meanwhile.
+#[derive(Debug, Default)]
+struct Missed {
+    flag: AtomicBool,
+    bell: Notify,
 }
 
 /// The task's end.
 #[derive(Debug)]
 pub(crate) struct FactReceiver {
     batches: mpsc::Receiver<Arc<AppliedBatch>>,
-    missed: Arc<AtomicBool>,
+    missed: Arc<Missed>,
     known: Option<LogIndex>,
 }
 
@@ -37,7 +44,7 @@ pub(crate) enum Fact {
 /// A new inbox.
 pub(crate) fn facts() -> (FactSender, FactReceiver) {
     let (sender, receiver) = mpsc::channel(BATCHES_MAX);
-    let missed = Arc::new(AtomicBool::new(false));
+    let missed = Arc::<Missed>::default();
     (FactSender { batches: sender, missed: missed.clone() }, FactReceiver { batches: receiver, missed, known: None })
 }
 
@@ -45,8 +52,14 @@ impl FactSender {
     /// Hands a batch over, or notes that it was missed. Never waits.
     pub(crate) fn send(&self, batch: &Arc<AppliedBatch>) {
         if let Err(mpsc::error::TrySendError::Full(_)) = self.batches.try_send(Arc::clone(batch)) {
-            self.missed.store(true, Ordering::Release);
+            self.miss();
         }
+    }
+
+    /// Notes that something happened which no batch tells of.
+    pub(crate) fn miss(&self) {
+        self.missed.flag.store(true, Ordering::Release);
+        self.missed.bell.notify_one();
     }
 }
 
@@ -57,13 +70,19 @@ impl FactReceiver {
     ///
     /// Nothing is lost when the future is dropped.
     pub(crate) async fn recv(&mut self) -> Option<Fact> {
-        if self.missed.swap(false, Ordering::AcqRel) {
-            return Some(Fact::Missed);
-        }
         loop {
-            let batch = self.batches.recv().await?;
-            if self.known.is_none_or(|known| batch.applied.index > known) {
-                return Some(Fact::Applied(batch));
+            if self.missed.flag.swap(false, Ordering::AcqRel) {
+                return Some(Fact::Missed);
+            }
+            tokio::select! {
+                biased;
+                () = self.missed.bell.notified() => {}
+                batch = self.batches.recv() => {
+                    let batch = batch?;
+                    if self.known.is_none_or(|known| batch.applied.index > known) {
+                        return Some(Fact::Applied(batch));
+                    }
+                }
             }
         }
     }
@@ -103,6 +122,14 @@ mod tests {
         drop(sender);
         assert!(receiver.recv().await.is_none());
     }
+
+    #[tokio::test]
+    async fn who_sleeps_hears_that_something_was_missed() {
+        let (sender, mut receiver) = facts();
+        let (fact, ()) = tokio::join!(receiver.recv(), async { sender.miss() });
+        assert!(matches!(fact, Some(Fact::Missed)));
+    }
+
     #[tokio::test]
     async fn what_a_look_at_the_state_showed_is_not_told_again() {
         let (sender, mut receiver) = facts();

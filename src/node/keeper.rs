@@ -2,14 +2,15 @@
 //!
 //! It owns the [`LeaseTable`] and follows the replicated facts. Clocks run only while this member leads; an end is only ever
 //! *proposed*, like any client's revocation, so a keeper that was deposed without noticing can end nothing. A keepalive is
-//! answered from memory and costs no log entry.
+//! answered from memory and costs no log entry, but only while a quorum has confirmed this member as leader so recently that
+//! nobody else can have been elected: what a deposed keeper renews, the next one would not know of.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use consensus::Leadership;
+use consensus::{Leadership, LeaseAuthority, LeaseLife, NotLeading};
 use futures::StreamExt;
 use futures::future::BoxFuture;
 use futures::stream::FuturesUnordered;
@@ -20,7 +21,7 @@ use tokio::time::{Instant, sleep_until};
 
 use crate::error::{Error, Unavailable};
 use crate::inbox::{Fact, FactReceiver};
-use crate::leases::{LeaseLife, LeaseTable, Renewal};
+use crate::leases::{LeaseTable, Renewal};
 use crate::measures::Measures;
 use crate::proposer::Proposer;
 
@@ -50,6 +51,7 @@ enum Request {
 #[derive(Clone, Debug)]
 pub(crate) struct KeeperHandle {
     requests: mpsc::Sender<Request>,
+    leading: latest::Receiver<bool>,
 }
 
 impl KeeperHandle {
@@ -71,6 +73,11 @@ impl KeeperHandle {
         self.ask(|answer| Request::Life { id, answer }).await
     }
 
+    /// Follows whether the keeper's clocks run.
+    pub(crate) fn leading(&self) -> latest::Receiver<bool> {
+        self.leading.clone()
+    }
+
     async fn ask<T>(
         &self,
         request: impl FnOnce(oneshot::Sender<Result<T, Unavailable>>) -> Request,
@@ -81,13 +88,29 @@ impl KeeperHandle {
     }
 }
 
+impl LeaseAuthority for KeeperHandle {
+    fn renew(&self, ids: Vec<LeaseId>) -> BoxFuture<'static, Result<Vec<Option<i64>>, NotLeading>> {
+        let keeper = self.clone();
+        Box::pin(async move {
+            let renewals = ids.into_iter().map(|id| keeper.keep_alive(id));
+            let renewed = futures::future::try_join_all(renewals).await;
+            renewed.map_err(|_unavailable| NotLeading)
+        })
+    }
+
+    fn life(&self, id: LeaseId) -> BoxFuture<'static, Result<Option<LeaseLife>, NotLeading>> {
+        let keeper = self.clone();
+        Box::pin(async move { KeeperHandle::life(&keeper, id).await.map_err(|_unavailable| NotLeading) })
+    }
+}
+
 /// The task.
 pub(crate) struct Keeper {
     table: LeaseTable,
     /// Keepalives of leases whose revocation is under way: answered when it is applied.
     ending: BTreeMap<LeaseId, Vec<oneshot::Sender<KeepAliveAnswer>>>,
     revocations: FuturesUnordered<BoxFuture<'static, (LeaseId, Result<(), Error>)>>,
-    leading: bool,
+    leading: latest::Sender<bool>,
     grace: Duration,
     reader: Reader,
     proposer: Arc<Proposer>,
@@ -107,11 +130,12 @@ pub(crate) fn keeper(
     grace: Duration,
 ) -> (KeeperHandle, Keeper) {
     let (sender, requests) = mpsc::channel(REQUESTS_MAX);
+    let (leading, is_leading) = latest::channel(false);
     let mut keeper = Keeper {
         table: LeaseTable::default(),
         ending: BTreeMap::new(),
         revocations: FuturesUnordered::new(),
-        leading: false,
+        leading,
         grace,
         reader,
         proposer,
@@ -121,7 +145,7 @@ pub(crate) fn keeper(
         leadership,
     };
     keeper.look_at_state();
-    (KeeperHandle { requests: sender }, keeper)
+    (KeeperHandle { requests: sender, leading: is_leading }, keeper)
 }
 
 impl Keeper {
@@ -193,15 +217,20 @@ impl Keeper {
             self.measures.leader_changes.fetch_add(1, Ordering::Relaxed);
         }
         let leads = matches!(leadership, Leadership::Leader { .. });
-        if leads && !self.leading {
+        let was_leading = self.leading.send_replace(leads);
+        if leads && !was_leading {
             self.table.promote(Instant::now(), self.grace);
-        } else if !leads && self.leading {
+        } else if !leads && was_leading {
             self.table.demote();
             for answer in std::mem::take(&mut self.ending).into_values().flatten() {
                 let _ = answer.send(Err(Unavailable::NoLeader));
             }
         }
-        self.leading = leads;
+    }
+
+    /// Whether what this keeper says about the life of leases holds: its clocks run, and nobody else's can.
+    fn is_authority(&self) -> bool {
+        *self.leading.borrow() && self.proposer.consensus().is_confirmed_leader()
     }
 
     /// Answers a request. A client that has gone needs no answer, so whether it can be sent does not matter.
@@ -215,8 +244,11 @@ impl Keeper {
                 let _ = answered;
             }
             Request::Life { id, answer } => {
-                let life =
-                    if self.leading { Ok(self.table.life(id, Instant::now())) } else { Err(Unavailable::NoLeader) };
+                let life = if self.is_authority() {
+                    Ok(self.table.life(id, Instant::now()))
+                } else {
+                    Err(Unavailable::NoLeader)
+                };
                 let _ = answer.send(life);
             }
         }
@@ -224,7 +256,7 @@ impl Keeper {
 
     /// The answer to a keepalive, unless it has to wait for a revocation.
     fn renew(&mut self, id: LeaseId) -> Option<KeepAliveAnswer> {
-        if !self.leading {
+        if !self.is_authority() {
             return Some(Err(Unavailable::NoLeader));
         }
         match self.table.renew(id, Instant::now()) {

@@ -8,6 +8,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use consensus::LeaseLife;
 use model::LeaseId;
 use tokio::time::Instant;
 
@@ -20,15 +21,6 @@ const SPREAD_PER_SECOND: usize = 750;
 /// Leases that live longer than this have their remaining life noted in the log, so that elections do not make them
 /// immortal (etcd's figure).
 const CHECKPOINT_TTL_MIN: i64 = 300;
-
-/// What a lease has left.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct LeaseLife {
-    /// Seconds left, rounded down.
-    pub remaining: i64,
-    /// Seconds that it was granted, and gets back with every keepalive.
-    pub granted: i64,
-}
 
 /// Answer to a keepalive.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -123,7 +115,7 @@ impl LeaseTable {
     pub(crate) fn life(&self, id: LeaseId, now: Instant) -> Option<LeaseLife> {
         let lease = self.leases.get(&id)?;
         let left = lease.deadline.map_or(Duration::ZERO, |deadline| deadline.saturating_duration_since(now));
-        Some(LeaseLife { remaining: i64::try_from(left.as_secs()).unwrap_or(i64::MAX), granted: lease.ttl })
+        Some(LeaseLife { remaining: i64::try_from(left.as_secs()).unwrap_or(i64::MAX), granted_ttl: lease.ttl })
     }
 
     /// When the next lease ends.

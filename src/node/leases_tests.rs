@@ -39,7 +39,7 @@ fn a_keepalive_gives_the_full_life_back() {
     table.grant(id(1), 10, start);
     assert_eq!(table.renew(id(1), after(start, 9)), Renewal::Renewed { ttl: 10, clear_checkpoint: false });
     assert_eq!(table.take_due(after(start, 18)), None);
-    assert_eq!(table.life(id(1), after(start, 12)), Some(LeaseLife { remaining: 7, granted: 10 }));
+    assert_eq!(table.life(id(1), after(start, 12)), Some(LeaseLife { remaining: 7, granted_ttl: 10 }));
     assert_eq!(table.take_due(after(start, 19)), Some(id(1)));
 }
 

@@ -6,6 +6,8 @@
 //!
 //! Leaves to others: agreement (`consensus`), meaning of commands (`state`, `recipes`), wire and HTTP (`api`).
 
+mod announcement;
+mod bootstrap;
 mod claims;
 mod compactor;
 mod config;
@@ -17,21 +19,23 @@ mod inbox;
 mod keeper;
 mod leases;
 mod measures;
+mod members;
 mod proposer;
 mod sink;
 mod start;
 mod waiters;
 
+pub use bootstrap::BootstrapError;
 pub use claims::{
     Claim, ClaimOutcome, ClaimRequest, ClaimStream, OnTimeout, QueuePolicy, ReleaseOutcome, Session, SessionRequest,
 };
-pub use config::{AutoCompaction, Config};
+pub use config::{AutoCompaction, ClusterState, Config, InitialCluster, PeerListen, PeerTls};
+pub use consensus::{LeaseLife, Member, MemberChange, MembersError, TransferError};
 pub use error::{Error, Unavailable};
 pub use handle::{Handle, Header, Status};
-pub use ids::{cluster_id, member_id};
-pub use leases::LeaseLife;
+pub use ids::{WallClock, cluster_id, member_id};
 pub use measures::Measured;
-pub use start::{Failure, Node};
+pub use start::{Environment, Failure, Node};
 pub use state::{LeaseInfo, Outcome};
 pub use waiters::ClaimState;
 pub use watch::{Filters, Refusal, Selection, WatchEvents, WatchMessage, WatchRequest, WatchStream};

@@ -10,13 +10,14 @@ use state::Outcome;
 use tokio::time::Instant;
 
 use crate::error::{Error, Unavailable};
-use crate::ids::{IdSource, wall_clock_ms};
+use crate::ids::{IdSource, WallClock};
 use crate::measures::Measures;
 
 /// What every proposer of this member needs.
 pub(crate) struct Proposer {
     consensus: consensus::Handle,
     ids: IdSource,
+    clock: WallClock,
     measures: Arc<Measures>,
     request_bytes_max: usize,
     request_timeout: Duration,
@@ -26,11 +27,16 @@ impl Proposer {
     pub(crate) fn new(
         consensus: consensus::Handle,
         ids: IdSource,
+        clock: WallClock,
         measures: Arc<Measures>,
         request_bytes_max: usize,
         request_timeout: Duration,
     ) -> Self {
-        Self { consensus, ids, measures, request_bytes_max, request_timeout }
+        Self { consensus, ids, clock, measures, request_bytes_max, request_timeout }
+    }
+
+    pub(crate) fn consensus(&self) -> &consensus::Handle {
+        &self.consensus
     }
 
     pub(crate) fn ids(&self) -> &IdSource {
@@ -52,7 +58,7 @@ impl Proposer {
     ///
     /// Dropping the future does not take the proposal back: it may still be committed.
     pub(crate) async fn propose(&self, identity: Identity, command: Command) -> Result<(Revision, Outcome), Error> {
-        let proposal = Proposal { id: self.ids.proposal(), proposed_at_ms: wall_clock_ms(), identity, command };
+        let proposal = Proposal { id: self.ids.proposal(), proposed_at_ms: (self.clock)(), identity, command };
         let payload = proposal.encode();
         if payload.len() > self.request_bytes_max {
             return Err(Rejection::RequestTooLarge.into());

@@ -35,4 +35,10 @@ impl ApplySink for Fan {
         }
         self.hub.publish(batch);
     }
+
+    fn replaced(&mut self) {
+        self.keeper.miss();
+        self.waiters.miss();
+        self.hub.reset();
+    }
 }

@@ -25,3 +25,14 @@ pub enum CallError {
     #[error("malformed request: {0}")]
     Malformed(String),
 }
+
+impl CallError {
+    /// Whether the other side may have acted on the call, or may yet. If not, another one may be asked at once.
+    #[must_use]
+    pub const fn may_have_happened(&self) -> bool {
+        match self {
+            Self::Interrupted(_) | Self::Timeout => true,
+            Self::Unreachable(_) | Self::Refused(_) | Self::NotServing | Self::Malformed(_) => false,
+        }
+    }
+}

@@ -41,7 +41,7 @@ pub use headers::{Local, check};
 pub use listener::Listener;
 pub use network::Network;
 pub use peer::{Answer, Dialer, Peer, Requests, Responses};
-pub use proto::quoratepb::Header;
+pub use proto::quoratepb::{Header, ProbeResponse};
 pub use setup_error::SetupError;
 pub use snapshot_reader::read_snapshot;
 pub use snapshot_writer::{PIECE_BYTES_MAX, snapshot_frames};

@@ -33,8 +33,18 @@ pub struct Hub {
     batches: mpsc::Receiver<Arc<AppliedBatch>>,
     doorbell: Arc<Doorbell>,
     progress_interval: Duration,
+    reads: Reads,
     /// One at a time: what it is for is decided when the last one is done.
     reading: Option<JoinHandle<Result<Read, HistoryError>>>,
+}
+
+/// Where the history is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reads {
+    /// On threads that may block.
+    OnThreads,
+    /// On the hub's own thread: for simulations, which have only one.
+    Inline,
 }
 
 /// What was read from the history.
@@ -47,14 +57,14 @@ impl Hub {
     /// A hub that fans out what comes after the present revision of `history`. Watchers that want it are told every
     /// `progress_interval` (100 ms at least) how far they are.
     #[must_use]
-    pub fn new(history: impl History, progress_interval: Duration) -> (HubHandle, Self) {
+    pub fn new(history: impl History, progress_interval: Duration, reads: Reads) -> (HubHandle, Self) {
         let history: Arc<dyn History> = Arc::new(history);
         let (sender, batches) = mpsc::channel(BATCHES_MAX);
         let (counters, doorbell) = (Arc::<Counters>::default(), Arc::<Doorbell>::default());
         let engine = Engine::new(Arc::clone(&history), Arc::clone(&counters), Arc::clone(&doorbell));
         let handle = HubHandle { batches: sender, doorbell: Arc::clone(&doorbell), counters };
         let progress_interval = progress_interval.max(PROGRESS_INTERVAL_MIN);
-        (handle, Self { engine, history, batches, doorbell, progress_interval, reading: None })
+        (handle, Self { engine, history, batches, doorbell, progress_interval, reads, reading: None })
     }
 
     /// Runs until `stop` changes or all handles are gone. Then every stream ends once it was read to its end, also when this
@@ -116,10 +126,17 @@ impl Hub {
         }
         let history = Arc::clone(&self.history);
         if let Some(from) = self.engine.missing_from() {
-            self.reading = Some(spawn_blocking(move || Missed::read(history.as_ref(), from).map(Read::Missed)));
+            self.read(move || Missed::read(history.as_ref(), from).map(Read::Missed));
         } else if let Some(scan) = self.engine.next_scan() {
-            self.reading = Some(spawn_blocking(move || scan.run(history.as_ref()).map(Read::Scanned)));
+            self.read(move || scan.run(history.as_ref()).map(Read::Scanned));
         }
+    }
+
+    fn read(&mut self, read: impl FnOnce() -> Result<Read, HistoryError> + Send + 'static) {
+        self.reading = Some(match self.reads {
+            Reads::OnThreads => spawn_blocking(read),
+            Reads::Inline => tokio::spawn(async move { read() }),
+        });
     }
 
     fn take_read(&mut self, read: Result<Result<Read, HistoryError>, JoinError>) -> Result<(), HistoryError> {

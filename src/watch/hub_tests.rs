@@ -20,7 +20,7 @@ struct Running {
 
 impl Running {
     fn start(past: &Arc<Past>) -> Self {
-        let (handle, hub) = Hub::new(Arc::clone(past), HOUR);
+        let (handle, hub) = Hub::new(Arc::clone(past), HOUR, Reads::OnThreads);
         let (stop, stopping) = latest::channel(false);
         Self { past: Arc::clone(past), handle, stop, task: tokio::spawn(hub.run(stopping)) }
     }
@@ -181,7 +181,7 @@ async fn a_waiting_stream_hears_that_the_hub_is_gone() {
 #[tokio::test]
 async fn the_clock_tells_quiet_watchers_how_far_they_are() {
     let past = Past::with_read_max(0);
-    let (handle, hub) = Hub::new(Arc::clone(&past), Duration::ZERO);
+    let (handle, hub) = Hub::new(Arc::clone(&past), Duration::ZERO, Reads::OnThreads);
     let (_stop, stopping) = latest::channel(false);
     tokio::spawn(hub.run(stopping));
     let stream = handle.open_stream(16);

@@ -34,7 +34,7 @@ mod testing;
 pub use counters::Counters;
 pub use handle::HubHandle;
 pub use history::{History, HistoryError};
-pub use hub::Hub;
+pub use hub::{Hub, Reads};
 pub use message::{Refusal, Selection, WatchEvents, WatchMessage};
 pub use request::{Filters, WatchRequest};
 pub use stream::WatchStream;

@@ -44,11 +44,19 @@ fn a_data_directory_is_used_by_one_member_at_a_time() {
     assert_refused(&data, &[], "in use by another process");
 }
 
-#[test]
-fn a_data_directory_of_another_member_is_refused() {
+#[tokio::test]
+async fn a_member_stays_who_it_is_whatever_it_is_told_later() {
+    async fn identity(server: &Server) -> (u64, u64) {
+        let answer = server.kv().await.range(RangeRequest { key: "k".into(), ..RangeRequest::default() }).await;
+        let header = answer.expect("an answer").into_inner().header.expect("a header");
+        (header.cluster_id, header.member_id)
+    }
     let (_folder, data) = fresh();
-    drop(Server::start(&data, &[]));
-    assert_refused(&data, &["--initial-cluster-token", "another"], "data directory of member");
+    let server = Server::start(&data, &[]);
+    let first = identity(&server).await;
+    drop(server);
+    let server = Server::start(&data, &["--initial-cluster-token", "another", "--initial-cluster-state", "existing"]);
+    assert_eq!(identity(&server).await, first, "only a first start looks at --initial-*, as with etcd");
 }
 
 #[test]
@@ -111,7 +119,7 @@ fn dump(data: &std::path::Path) -> (bool, String, String) {
 #[test]
 fn flags_are_refused_with_their_name() {
     let (_folder, data) = fresh();
-    assert_refused(&data, &["--cert-file", "c.pem"], "--cert-file: TLS is not part of this version");
+    assert_refused(&data, &["--cert-file", "c.pem"], "--cert-file: TLS for clients is not part of this version");
     assert_refused(&data, &["--election-timeout", "200"], "--election-timeout (200 ms)");
     let (code, said) = refused(&data, &["--no-such-flag"]);
     assert_eq!(code, Some(2));

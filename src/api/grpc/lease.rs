@@ -55,7 +55,7 @@ impl Lease {
                 header,
                 id,
                 ttl: life.remaining,
-                granted_ttl: life.granted,
+                granted_ttl: life.granted_ttl,
                 keys: if keys { info.keys } else { Vec::new() },
             },
             None => pb::LeaseTimeToLiveResponse { header, id, ttl: TTL_OF_NO_LEASE, ..Default::default() },

@@ -1,6 +1,6 @@
 //! Maintenance: how the member is doing, and checksums. Alarms are never raised yet, and the store needs no defragmenting.
 
-use model::Revision;
+use model::{MemberId, Revision};
 use node::Unavailable;
 use proto::etcdserverpb as pb;
 use proto::etcdserverpb::alarm_request::AlarmAction;
@@ -8,7 +8,7 @@ use tonic::codegen::BoxStream;
 use tonic::{Request, Response, Status};
 
 use crate::calls::Method;
-use crate::error::status;
+use crate::error::{status, transfer_status};
 use crate::grpc::edge::Edge;
 use crate::version;
 
@@ -46,7 +46,7 @@ impl Maintenance {
             raft_applied_index: member.applied.get(),
             errors,
             db_size_in_use: signed(member.size_in_use),
-            is_learner: false,
+            is_learner: self.edge.handle().is_learner(),
             storage_version: version::STORAGE.to_owned(),
             db_size_quota: NO_QUOTA,
             downgrade_info: Some(pb::DowngradeInfo::default()),
@@ -86,6 +86,16 @@ impl Maintenance {
         self.edge.admit(request.metadata())?;
         let hashed = self.edge.handle().hash_kv(Revision::ZERO).await.map_err(status)?;
         Ok(pb::HashResponse { header: Some(self.edge.header_now()), hash: hashed.hash })
+    }
+
+    async fn answer_move_leader(
+        &self,
+        request: Request<pb::MoveLeaderRequest>,
+    ) -> Result<pb::MoveLeaderResponse, Status> {
+        self.edge.admit(request.metadata())?;
+        let target = MemberId::new(request.into_inner().target_id);
+        self.edge.handle().move_leader(target).await.map_err(transfer_status)?;
+        Ok(pb::MoveLeaderResponse { header: None })
     }
 
     fn answer_defragment(&self, request: &Request<pb::DefragmentRequest>) -> Result<pb::DefragmentResponse, Status> {
@@ -139,8 +149,12 @@ impl pb::maintenance_server::Maintenance for Maintenance {
         unserved("Snapshot")
     }
 
-    async fn move_leader(&self, _: Request<pb::MoveLeaderRequest>) -> Result<Response<pb::MoveLeaderResponse>, Status> {
-        unserved("MoveLeader")
+    async fn move_leader(
+        &self,
+        request: Request<pb::MoveLeaderRequest>,
+    ) -> Result<Response<pb::MoveLeaderResponse>, Status> {
+        let call = self.edge.calls().unary(Method::MoveLeader);
+        call.answer(self.answer_move_leader(request).await)
     }
 
     async fn downgrade(&self, _: Request<pb::DowngradeRequest>) -> Result<Response<pb::DowngradeResponse>, Status> {

@@ -1,6 +1,6 @@
 //! The etcd v3 services: each method converts, asks the member, and converts back.
 //!
-//! Served: KV (without RangeStream, which etcd has from 3.7 on), Watch, Lease, the reading half of Cluster and Maintenance,
+//! Served: KV (without RangeStream, which etcd has from 3.7 on), Watch, Lease, Cluster, Maintenance without snapshots and downgrades,
 //! health and reflection. What is not served answers Unimplemented, which clients take for what it is.
 
 mod cluster;
@@ -12,6 +12,7 @@ mod kv;
 mod leader;
 mod lease;
 mod maintenance;
+mod peer_urls;
 mod watch;
 
 pub(crate) use dispatch::Services;

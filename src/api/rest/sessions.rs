@@ -282,8 +282,12 @@ pub(crate) async fn show(
     let record = find_record(&rest, &namespace, id).await.map_err(Problem::of_read)?;
     let found = rest.handle.lease_time_to_live(id.lease()).await.map_err(Problem::of_read)?;
     let (life, info) = found.ok_or_else(|| not_found(id))?;
-    let state =
-        SessionState::new(Session::new(&rest, id, life.granted, record.unwrap_or_default()), life, &info, &namespace);
+    let state = SessionState::new(
+        Session::new(&rest, id, life.granted_ttl, record.unwrap_or_default()),
+        life,
+        &info,
+        &namespace,
+    );
     Ok(reply(StatusCode::OK, rest.handle.revision(), [], &state))
 }
 

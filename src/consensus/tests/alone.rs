@@ -6,11 +6,11 @@ use model::MemberId;
 use tokio::time::Instant;
 
 use super::{Disks, config, put};
-use crate::{Config, Leadership, PeerInfo, ProposeError, ReadIndexError};
+use crate::{Config, Leadership, MemberInfo, ProposeError, ReadIndexError};
 
 fn half_of_two() -> Config {
     let mut config = config();
-    config.members.insert(MemberId::new(0xb2), PeerInfo::default());
+    config.members.insert(MemberId::new(0xb2), MemberInfo::default());
     Config { heartbeat: Duration::from_millis(4), election_timeout: Duration::from_millis(20), ..config }
 }
 

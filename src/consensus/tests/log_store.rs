@@ -9,16 +9,16 @@ use tokio::sync::watch;
 
 use super::Disks;
 use crate::fault::FaultReport;
-use crate::identity::Identity;
 use crate::log_store::{LogStore, LogThread};
 use crate::maintenance::Flushed;
+use crate::owner::Owner;
 use crate::types::{Command, Entry, Payload, Vote, log_id};
 
 fn open(disks: &Disks) -> (LogStore, LogThread) {
     let (_, flushed) = watch::channel(Flushed { count: 0, durable: None });
-    let identity = Identity { cluster: ClusterId::new(1), member: MemberId::new(2) };
+    let identity = Owner { cluster: ClusterId::new(1), member: MemberId::new(2) };
     let fault = FaultReport::new(Arc::new(|error| panic!("{error}")));
-    LogStore::open(&disks.log(), identity, flushed, fault).unwrap()
+    LogStore::new(disks.log().open().unwrap(), identity, flushed, fault).unwrap()
 }
 
 fn entry(term: u64, index: u64, bytes: usize) -> Entry {

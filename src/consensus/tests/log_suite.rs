@@ -13,10 +13,10 @@ use tokio::sync::watch;
 
 use super::Disks;
 use crate::fault::FaultReport;
-use crate::identity::Identity;
 use crate::log_reader::LogReader;
 use crate::log_store::{LogStore, LogThread};
 use crate::maintenance::Flushed;
+use crate::owner::Owner;
 use crate::snapshot::Durable;
 use crate::types::{Entry, Payload, RaftLogId, StoredMembership, TypeConfig, Vote, log_id};
 
@@ -127,9 +127,9 @@ impl StoreBuilder<TypeConfig, FromAnyIndex, Memo, LogThread> for Builder {
         // The suite purges without ever flushing a state: this one claims to be far ahead.
         let durable = Durable { last: log_id(9, 1_000_000), membership: StoredMembership::default() };
         let (_, flushed) = watch::channel(Flushed { count: 0, durable: Some(durable) });
-        let identity = Identity { cluster: ClusterId::new(1), member: MemberId::new(0) };
+        let identity = Owner { cluster: ClusterId::new(1), member: MemberId::new(0) };
         let fault = FaultReport::new(Arc::new(|error| panic!("{error}")));
-        let (log, thread) = LogStore::open(&Disks::new().log(), identity, flushed, fault).unwrap();
+        let (log, thread) = LogStore::new(Disks::new().log().open().unwrap(), identity, flushed, fault).unwrap();
         Ok((thread, FromAnyIndex(log), Memo::default()))
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use futures::future::join_all;
 use model::{LogIndex, MemberId, Revision, Term};
-use state::{MemoryStorage, Storage};
+use state::{MemoryPlace, MemoryStorage, Storage};
 use tokio::time::Instant;
 
 use super::{Disks, config, put, soon};
@@ -158,7 +158,7 @@ async fn a_member_that_is_not_in_its_cluster_is_refused() {
     let disks = Disks::new();
     let error = disks.try_start(config).await.err().unwrap();
     assert!(matches!(error, crate::Error::Config(_)), "{error}");
-    assert!(!disks.log().is_taken().unwrap(), "a cluster that cannot be is not begun");
+    assert!(disks.log().open().unwrap().owner().unwrap().is_none(), "a cluster that cannot be is not begun");
 }
 
 #[tokio::test]
@@ -196,6 +196,8 @@ impl ApplySink for Gate {
             tokio::task::block_in_place(|| gate.recv()).unwrap();
         }
     }
+
+    fn replaced(&mut self) {}
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 3)]
@@ -255,7 +257,7 @@ impl Storage for GatedStorage {
 async fn a_full_memory_holds_proposals_back_until_it_is_flushed() {
     let (open, gate) = std::sync::mpsc::channel();
     let storage = Arc::new(GatedStorage { within: MemoryStorage::new(), gate: gate.into() });
-    let disks = Disks { storage: storage.clone(), ..Disks::new() };
+    let disks = Disks { place: MemoryPlace::over(storage.clone()), ..Disks::new() };
     let options = state::Options { flush_bytes: 20_000 };
     // A new store is marked at once; everything after that waits.
     open.send(()).unwrap();

@@ -1,36 +1,47 @@
-//! A member of one, over a file system in memory and the real state machine, with all that its tests ask of it.
+//! Members over file systems in memory and the real state machine, with all that their tests ask of them.
 
 mod alone;
+mod cluster;
+mod inline;
 mod log_store;
 mod log_suite;
 mod member;
 mod on_disk;
 mod restart;
+mod wires;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
 use model::{AppliedBatch, ClusterId, Command, Identity, KeyRange, MemberId, Proposal, PutRequest, RangeRequest};
 use parking_lot::Mutex;
-use state::{MemoryStorage, Reader, Storage};
+use state::{MemoryPlace, Place, Reader};
 use tokio::time::Instant;
+use transport::{Dialer, Peer};
+use wires::{Outlet, Wires};
 
-use crate::{ApplySink, Committed, Config, Error, Handle, LogPlace, PeerInfo, Tasks, start};
+use crate::{
+    ApplySink, Committed, Config, Error, Execution, Handle, LogPlace, MemberInfo, Parts, Started, Tasks, start,
+};
 
 /// What survives a member: its disks.
 #[derive(Clone)]
 pub(crate) struct Disks {
     pub(crate) fs: wal::SimFs,
-    pub(crate) storage: Arc<dyn Storage>,
+    pub(crate) place: MemoryPlace,
+    pub(crate) execution: Execution,
+    pub(crate) wires: Wires,
 }
 
 /// A running member.
 pub(crate) struct Member {
     pub(crate) handle: Handle,
     pub(crate) tasks: Tasks,
+    pub(crate) peer: Arc<dyn Peer>,
     pub(crate) reader: Reader,
     pub(crate) batches: Arc<Mutex<Vec<Arc<AppliedBatch>>>>,
     pub(crate) faults: Arc<Mutex<Vec<Error>>>,
@@ -42,22 +53,44 @@ impl ApplySink for Batches {
     fn applied(&mut self, batch: Arc<AppliedBatch>) {
         self.0.lock().push(batch);
     }
+
+    fn replaced(&mut self) {
+        self.0.lock().clear();
+    }
 }
 
 impl Disks {
     pub(crate) fn new() -> Self {
-        Self { fs: wal::SimFs::new(), storage: Arc::new(MemoryStorage::new()) }
+        Self {
+            fs: wal::SimFs::new(),
+            place: MemoryPlace::new(),
+            execution: Execution::Threads,
+            wires: Wires::default(),
+        }
     }
 
     /// Segments so small that tests fill several.
     pub(crate) fn log(&self) -> LogPlace {
         let options = wal::Options { segment_bytes: 64 * 1024, ..wal::Options::default() };
-        LogPlace { fs: Arc::new(self.fs.clone()), dir: PathBuf::from("/member/wal"), options }
+        LogPlace {
+            fs: Arc::new(self.fs.clone()),
+            dir: PathBuf::from("/member/wal"),
+            options,
+            execution: self.execution.clone(),
+        }
     }
 
     pub(crate) async fn try_start(&self, config: Config) -> Result<Member, Error> {
         let batches = Arc::new(Mutex::new(Vec::new()));
         let member = self.try_start_with(config, state::Options::default(), Box::new(Batches(batches.clone()))).await?;
+        Ok(Member { batches, ..member })
+    }
+
+    /// A member with its own end of the wires.
+    pub(crate) async fn try_start_at(&self, config: Config, outlet: Outlet) -> Result<Member, Error> {
+        let batches = Arc::new(Mutex::new(Vec::new()));
+        let sink = Box::new(Batches(batches.clone()));
+        let member = self.try_start_dialing(config, state::Options::default(), sink, Arc::new(outlet)).await?;
         Ok(Member { batches, ..member })
     }
 
@@ -67,15 +100,28 @@ impl Disks {
         options: state::Options,
         sink: Box<dyn ApplySink>,
     ) -> Result<Member, Error> {
-        let machine = state::Machine::open(Arc::new(state::MemoryPlace::over(self.storage.clone())), options).unwrap();
+        self.try_start_dialing(config, options, sink, Arc::new(self.wires.clone())).await
+    }
+
+    async fn try_start_dialing(
+        &self,
+        config: Config,
+        options: state::Options,
+        sink: Box<dyn ApplySink>,
+        dialer: Arc<dyn Dialer>,
+    ) -> Result<Member, Error> {
+        let place: Arc<dyn Place> = Arc::new(self.place.clone());
+        let machine = state::Machine::open(place.clone(), options).unwrap();
         let reader = machine.reader();
         let faults = Arc::new(Mutex::new(Vec::new()));
         let on_fault = {
             let faults = faults.clone();
             Arc::new(move |error| faults.lock().push(error))
         };
-        let (handle, tasks) = start(config, machine, self.log(), sink, on_fault).await?;
-        Ok(Member { handle, tasks, reader, batches: Arc::default(), faults })
+        let log = self.log().open()?;
+        let Started { handle, tasks, peer } =
+            start(config, Parts { machine, place, log, dialer, sink, on_fault }).await?;
+        Ok(Member { handle, tasks, peer, reader, batches: Arc::default(), faults })
     }
 
     pub(crate) async fn start(&self) -> Member {
@@ -104,14 +150,17 @@ impl Member {
 
 pub(crate) fn config() -> Config {
     let member = MemberId::new(0xa1);
-    let peer = PeerInfo { peer_urls: vec!["http://127.0.0.1:2380".to_owned()] };
+    let peer = MemberInfo { peer_urls: vec!["http://127.0.0.1:2380".to_owned()], ..MemberInfo::default() };
     Config::new(ClusterId::new(0xc1), member, BTreeMap::from([(member, peer)]))
 }
 
 pub(crate) fn put(key: &str, value: &str) -> Bytes {
     let put = PutRequest { key: key.to_owned().into(), value: value.to_owned().into(), ..PutRequest::default() };
     let identity = Identity::default();
-    Proposal { id: 1, proposed_at_ms: 0, identity, command: Command::Put(put) }.encode()
+    // Proposals of one member must not share an id.
+    static ID: AtomicU64 = AtomicU64::new(1);
+    let id = ID.fetch_add(1, Ordering::Relaxed);
+    Proposal { id, proposed_at_ms: 0, identity, command: Command::Put(put) }.encode()
 }
 
 /// A deadline that only a hanging test meets.

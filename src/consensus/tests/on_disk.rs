@@ -3,24 +3,34 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use state::{FjallPlace, Machine, Options};
+use state::{FjallPlace, Machine, Options, Place};
 
+use super::wires::Wires;
 use super::{config, put, soon};
-use crate::{ApplySink, Config, Handle, LogPlace, Tasks, start};
+use crate::{ApplySink, Config, Handle, LogPlace, Parts, Started, Tasks, start};
 
 struct Nowhere;
 
 impl ApplySink for Nowhere {
     fn applied(&mut self, _batch: Arc<model::AppliedBatch>) {}
+
+    fn replaced(&mut self) {}
 }
 
 async fn open(dir: &std::path::Path, config: Config) -> (Handle, Tasks, state::Reader) {
-    let place = FjallPlace::at(dir.join("state")).unwrap();
-    let machine = Machine::open(Arc::new(place), Options { flush_bytes: 64 * 1024 }).unwrap();
+    let place: Arc<dyn Place> = Arc::new(FjallPlace::at(dir.join("state")).unwrap());
+    let machine = Machine::open(place.clone(), Options { flush_bytes: 64 * 1024 }).unwrap();
     let reader = machine.reader();
-    let log = LogPlace::on_disk(dir.join("wal"));
-    let on_fault = Arc::new(|error| panic!("{error}"));
-    let (handle, tasks) = start(config, machine, log, Box::new(Nowhere), on_fault).await.unwrap();
+    let log = LogPlace::on_disk(dir.join("wal")).open().unwrap();
+    let parts = Parts {
+        machine,
+        place,
+        log,
+        dialer: Arc::new(Wires::default()),
+        sink: Box::new(Nowhere),
+        on_fault: Arc::new(|error| panic!("{error}")),
+    };
+    let Started { handle, tasks, .. } = start(config, parts).await.unwrap();
     (handle, tasks, reader)
 }
 

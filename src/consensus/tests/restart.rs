@@ -1,10 +1,8 @@
 //! What a member finds when it comes back: after an orderly end, after a crash, and in directories that do not belong together.
 
-use std::sync::Arc;
-
 use model::{ClusterId, MemberId, Term};
 use openraft::async_runtime::watch::WatchReceiver;
-use state::MemoryStorage;
+use state::MemoryPlace;
 
 use super::{Disks, Member, config, soon};
 use crate::{Config, Error};
@@ -44,7 +42,7 @@ async fn after_a_power_cut_a_confirmed_read_sees_everything_acknowledged() {
     cut.power_cycle(wal::Survival::Nothing);
     member.stop().await;
 
-    let disks = Disks { fs: cut, storage: Arc::new(MemoryStorage::new()) };
+    let disks = Disks { fs: cut, ..Disks::new() };
     let member = disks.start().await;
     member.handle.read_index(soon()).await.unwrap();
     assert_numbered(&member, 0..300);
@@ -140,7 +138,7 @@ async fn a_purged_log_without_its_state_is_refused() {
     }
     member.stop().await;
 
-    let alone = Disks { storage: Arc::new(MemoryStorage::new()), ..disks };
+    let alone = Disks { place: MemoryPlace::new(), ..disks };
     let error = alone.try_start(config()).await.err().unwrap();
     assert!(matches!(error, Error::LogBehindState { applied: None, .. }), "{error}");
 }
@@ -157,7 +155,7 @@ async fn a_state_of_another_history_is_refused() {
     put_numbered(&member, 0..5).await;
     member.stop().await;
 
-    let mixed = Disks { fs: one.fs, storage: other.storage };
+    let mixed = Disks { fs: one.fs, ..other };
     let error = mixed.try_start(config()).await.err().unwrap();
     assert!(matches!(error, Error::StateConflictsWithLog { .. }), "{error}");
 }

@@ -1,5 +1,6 @@
 //! A member with its client port on a free port of the loopback, and a plain client of it.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -10,8 +11,8 @@ use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
-use model::{ClusterId, Limits, MemberId};
-use node::{AutoCompaction, Config, Handle, Node};
+use model::Limits;
+use node::{AutoCompaction, ClusterState, Config, Handle, InitialCluster, Node, PeerListen};
 use serde_json::Value;
 use tempfile::TempDir;
 use tokio::net::{TcpListener, TcpStream};
@@ -22,7 +23,10 @@ use tokio::time::{Instant, timeout};
 /// What every test waits at most for something that must happen.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
-pub(crate) const EPOCH: &str = "c1";
+pub(crate) const EPOCH: &str = "cdf818194e3a8c32";
+
+/// Makes that identity.
+const PEER_URL: &str = "http://localhost:2380";
 
 /// A running member; its data go with it.
 pub(crate) struct Member {
@@ -39,9 +43,14 @@ impl Member {
         let config = Config {
             name: "default".to_owned(),
             data_dir: data.path().join("member"),
-            cluster_id: ClusterId::new(0xc1),
-            member_id: MemberId::new(0xa1),
-            peer_urls: vec!["http://localhost:2380".to_owned()],
+            initial_cluster: InitialCluster {
+                members: BTreeMap::from([("default".to_owned(), vec![PEER_URL.to_owned()])]),
+                token: "etcd-cluster".to_owned(),
+                state: ClusterState::New,
+            },
+            peer_urls: vec![PEER_URL.to_owned()],
+            peer_listen: PeerListen::At(vec!["http://127.0.0.1:0".to_owned()]),
+            peer_tls: None,
             client_urls: vec!["http://localhost:2379".to_owned()],
             heartbeat_interval: Duration::from_millis(100),
             election_timeout: Duration::from_millis(1000),
@@ -50,8 +59,11 @@ impl Member {
             limits: Limits::default(),
             auto_compaction: AutoCompaction::Off,
             watch_progress_interval: Duration::from_secs(600),
+            strict_reconfig_check: true,
+            learners_max: 1,
         };
         let node = Node::start(config).await.expect("a member");
+        node.announced().await;
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let client = Client { address: listener.local_addr().expect("an address") };
         let (stop, stopping) = latest::channel(false);

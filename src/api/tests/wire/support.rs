@@ -24,8 +24,11 @@ use tonic::{Code, Status};
 /// What every test waits at most for something that must happen.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
 
-pub(crate) const CLUSTER_ID: u64 = 0xc1;
-pub(crate) const MEMBER_ID: u64 = 0xa1;
+pub(crate) const CLUSTER_ID: u64 = 0xcdf8_1819_4e3a_8c32;
+pub(crate) const MEMBER_ID: u64 = 0x8e9e_05c5_2164_694d;
+
+/// Makes these ids.
+const PEER_URL: &str = "http://localhost:2380";
 
 /// A running member; its data go with it.
 pub(crate) struct Member {
@@ -46,9 +49,14 @@ impl Member {
         let config = Config {
             name: "default".to_owned(),
             data_dir: data.path().join("member"),
-            cluster_id: model::ClusterId::new(CLUSTER_ID),
-            member_id: model::MemberId::new(MEMBER_ID),
-            peer_urls: vec!["http://localhost:2380".to_owned()],
+            initial_cluster: node::InitialCluster {
+                members: std::collections::BTreeMap::from([("default".to_owned(), vec![PEER_URL.to_owned()])]),
+                token: "etcd-cluster".to_owned(),
+                state: node::ClusterState::New,
+            },
+            peer_urls: vec![PEER_URL.to_owned()],
+            peer_listen: node::PeerListen::At(vec!["http://127.0.0.1:0".to_owned()]),
+            peer_tls: None,
             client_urls: vec!["http://localhost:2379".to_owned()],
             heartbeat_interval: Duration::from_millis(100),
             election_timeout: Duration::from_millis(1000),
@@ -57,8 +65,11 @@ impl Member {
             limits: Limits::default(),
             auto_compaction: AutoCompaction::Off,
             watch_progress_interval: Duration::from_secs(600),
+            strict_reconfig_check: true,
+            learners_max: 1,
         };
         let node = Node::start(config).await.expect("a member");
+        node.announced().await;
         node.handle().wait_for_leader(Instant::now() + PATIENCE).await.expect("a leader");
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("an address");

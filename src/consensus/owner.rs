@@ -14,12 +14,14 @@ const LENGTH: usize = 17;
 
 /// Cluster and member.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Identity {
-    pub(crate) cluster: ClusterId,
-    pub(crate) member: MemberId,
+pub struct Owner {
+    /// The cluster.
+    pub cluster: ClusterId,
+    /// The member.
+    pub member: MemberId,
 }
 
-impl Identity {
+impl Owner {
     pub(crate) fn encode(self) -> Vec<u8> {
         let mut out = Vec::with_capacity(LENGTH);
         out.put_u8(FORMAT);
@@ -28,20 +30,29 @@ impl Identity {
         out
     }
 
-    /// Whether `metadata` names this cluster and member.
+    /// Whom `metadata` names.
     ///
     /// # Errors
     ///
-    /// [`Error::ForeignData`], or [`Error::Corrupt`] for a format that is not known.
-    pub(crate) fn check(self, mut metadata: Bytes) -> Result<(), Error> {
+    /// [`Error::Corrupt`] for a format that is not known.
+    pub(crate) fn decode(mut metadata: Bytes) -> Result<Self, Error> {
         if metadata.len() != LENGTH || metadata.get_u8() != FORMAT {
             return Err(Error::Corrupt("the log names its owner in an unknown format"));
         }
-        let found_cluster = ClusterId::new(metadata.get_u64_le());
-        let found_member = MemberId::new(metadata.get_u64_le());
-        if (found_cluster, found_member) == (self.cluster, self.member) {
+        let cluster = ClusterId::new(metadata.get_u64_le());
+        Ok(Self { cluster, member: MemberId::new(metadata.get_u64_le()) })
+    }
+
+    /// Whether `found` is this.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::ForeignData`].
+    pub(crate) fn check(self, found: Self) -> Result<(), Error> {
+        if found == self {
             return Ok(());
         }
+        let Self { cluster: found_cluster, member: found_member } = found;
         Err(Error::ForeignData { found_cluster, found_member, cluster: self.cluster, member: self.member })
     }
 }
@@ -50,24 +61,24 @@ impl Identity {
 mod tests {
     use super::*;
 
-    const MINE: Identity = Identity { cluster: ClusterId::new(0x11), member: MemberId::new(0x22) };
+    const MINE: Owner = Owner { cluster: ClusterId::new(0x11), member: MemberId::new(0x22) };
 
     #[test]
-    fn its_own_metadata_is_accepted() {
-        MINE.check(MINE.encode().into()).unwrap();
+    fn metadata_comes_back() {
+        assert_eq!(Owner::decode(MINE.encode().into()).unwrap(), MINE);
+        MINE.check(MINE).unwrap();
     }
 
     #[test]
-    fn foreign_metadata_is_refused_by_name() {
-        let other = Identity { member: MemberId::new(0x33), ..MINE };
-        let error = MINE.check(other.encode().into()).unwrap_err();
+    fn another_owner_is_refused_by_name() {
+        let error = MINE.check(Owner { member: MemberId::new(0x33), ..MINE }).unwrap_err();
         assert_eq!(error.to_string(), "data directory of member 33 of cluster 11, started as member 22 of cluster 11");
     }
 
     #[test]
     fn metadata_that_is_none_is_refused() {
         for bytes in [&b""[..], b"\x02aaaaaaaabbbbbbbb", b"\x01aaaaaaaabbbbbbb"] {
-            assert!(matches!(MINE.check(Bytes::copy_from_slice(bytes)), Err(Error::Corrupt(_))));
+            assert!(matches!(Owner::decode(Bytes::copy_from_slice(bytes)), Err(Error::Corrupt(_))));
         }
     }
 }
