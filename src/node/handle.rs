@@ -363,7 +363,7 @@ impl Handle {
             tokio::select! {
                 biased;
                 changed = leadership.changed() => changed.map_err(|_stopped| Unavailable::Stopped)?,
-                _ = leading.changed() => {}
+                changed = leading.changed() => changed.map_err(|_ended| Unavailable::Stopped)?,
                 () = tokio::time::sleep(RETRY_INTERVAL) => {}
             }
         }
