@@ -92,7 +92,31 @@ fn check_own_urls(config: &Config) -> Result<(), BootstrapError> {
     })
 }
 
+/// Who a member with a log of its own was made to be. Its founders are needed once more if it died before its first entry.
+pub(crate) fn found_before(config: &Config, identity: Owner) -> Founding {
+    let unknown = Founding { identity, members: BTreeMap::new() };
+    match config.initial_cluster.state {
+        ClusterState::Existing => unknown,
+        // Settings of a later day than the foundation may say anything; they count only if they lead to the same ids.
+        ClusterState::New => match founders(config) {
+            Ok(founding) if founding.identity == identity => founding,
+            Ok(_) | Err(_) => unknown,
+        },
+    }
+}
+
 async fn make(config: &Config, dialer: &dyn Dialer) -> Result<Founding, BootstrapError> {
+    let founding = founders(config)?;
+    if let Some(answer) = ask_others(config, dialer).await
+        && answer.cluster_id == founding.identity.cluster.get()
+    {
+        refuse_second_start(&answer, founding.identity.member)?;
+    }
+    Ok(founding)
+}
+
+/// The ids and members that the list leads to.
+fn founders(config: &Config) -> Result<Founding, BootstrapError> {
     let initial = &config.initial_cluster;
     let mut members = BTreeMap::new();
     for urls in initial.members.values() {
@@ -104,11 +128,6 @@ async fn make(config: &Config, dialer: &dyn Dialer) -> Result<Founding, Bootstra
     }
     let ids: Vec<_> = members.keys().copied().collect();
     let identity = Owner { cluster: cluster_id(&ids), member: member_id(&config.peer_urls, &initial.token) };
-    if let Some(answer) = ask_others(config, dialer).await
-        && answer.cluster_id == identity.cluster.get()
-    {
-        refuse_second_start(&answer, identity.member)?;
-    }
     Ok(Founding { identity, members })
 }
 

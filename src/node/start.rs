@@ -1,6 +1,5 @@
 //! The start and the end of a member: what is built in which order, and stopped in the reverse one.
 
-use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -14,7 +13,7 @@ use transport::{Dialer, Listener, Network, Peer, Tls};
 use watch::{Hub, HubHandle};
 
 use crate::announcement::Announcement;
-use crate::bootstrap::{BootstrapError, Founding, found};
+use crate::bootstrap::{BootstrapError, Founding, found, found_before};
 use crate::compactor::Compactor;
 use crate::config::{AutoCompaction, Config, PeerListen};
 use crate::handle::{Handle, Inner};
@@ -156,7 +155,7 @@ impl Node {
         let log = log.observed_by(Arc::clone(&measures) as _);
         let log = execution.blocking(move || log.open()).await??;
         let founding = match log.owner()? {
-            Some(identity) => Founding { identity, members: BTreeMap::new() },
+            Some(identity) => found_before(&config, identity),
             None => found(&config, &*dialer).await?,
         };
         let machine = open_store(&config.data_dir, Arc::clone(&place), &execution).await?;
