@@ -242,6 +242,7 @@ impl ServerFlags {
                 heartbeat_interval: Duration::from_millis(self.heartbeat_interval),
                 election_timeout: Duration::from_millis(self.election_timeout),
                 snapshot_count: self.snapshot_count,
+                catch_up_entries: node::CATCH_UP_ENTRIES,
                 request_bytes_max: self.max_request_bytes,
                 limits: Limits { txn_ops_max: self.max_txn_ops },
                 auto_compaction: self.auto_compaction()?,

@@ -32,7 +32,7 @@ pub struct Config {
     /// Identity of this member; written and compared like the cluster's.
     pub member: MemberId,
     /// Members of a cluster that is being created, this one among them; none when this one joins a cluster that exists. Ignored once
-    /// there is a log.
+    /// there is an entry or a vote.
     pub members: BTreeMap<MemberId, MemberInfo>,
     /// Time between heartbeats of a leader (`--heartbeat-interval`); default 100 ms.
     pub heartbeat: Duration,
@@ -40,6 +40,8 @@ pub struct Config {
     pub election_timeout: Duration,
     /// Entries applied before the state is flushed and the log behind it may be purged (`--snapshot-count`); default 10,000.
     pub snapshot_count: u64,
+    /// Log entries kept behind a snapshot; default [`CATCH_UP_ENTRIES`].
+    pub catch_up_entries: u64,
     /// Bytes of entries applied before the same happens; default 64 MiB, one WAL segment.
     pub snapshot_bytes: u64,
     /// Proposals that may be under way, from admission until applied; default 5,000 (etcd's distance of committed from applied).
@@ -61,6 +63,7 @@ impl Config {
             heartbeat: Duration::from_millis(100),
             election_timeout: Duration::from_secs(1),
             snapshot_count: 10_000,
+            catch_up_entries: CATCH_UP_ENTRIES,
             snapshot_bytes: 64 << 20,
             proposals_max: 5_000,
             proposal_bytes_max: 64 << 20,
@@ -103,8 +106,8 @@ impl Config {
             allow_log_reversion: None,
             // The state decides when it is flushed (`snapshot`): a snapshot is its last flush and costs nothing.
             snapshot_policy: SnapshotPolicy::Never,
-            max_in_snapshot_log_to_keep: CATCH_UP_ENTRIES,
-            purge_batch_size: PURGE_BATCH,
+            max_in_snapshot_log_to_keep: self.catch_up_entries,
+            purge_batch_size: PURGE_BATCH.min(self.catch_up_entries),
             removed_leader_step_down: StepDownPolicy::After(REMOVED_LEADER_STEP_DOWN_MS),
             api_channel_size: Some(API_CHANNEL),
             max_payload_entries: PAYLOAD_ENTRIES_MAX,

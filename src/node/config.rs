@@ -30,6 +30,8 @@ pub struct Config {
     pub election_timeout: Duration,
     /// Applied entries between snapshots.
     pub snapshot_count: u64,
+    /// Log entries kept behind a snapshot, so that a member that was away briefly needs none.
+    pub catch_up_entries: u64,
     /// Largest proposal in bytes.
     pub request_bytes_max: usize,
     /// Bounds of a transaction.

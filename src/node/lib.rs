@@ -30,7 +30,7 @@ pub use claims::{
     Claim, ClaimOutcome, ClaimRequest, ClaimStream, OnTimeout, QueuePolicy, ReleaseOutcome, Session, SessionRequest,
 };
 pub use config::{AutoCompaction, ClusterState, Config, InitialCluster, PeerListen, PeerTls};
-pub use consensus::{LeaseLife, Member, MemberChange, MembersError, TransferError};
+pub use consensus::{CATCH_UP_ENTRIES, LeaseLife, Member, MemberChange, MembersError, TransferError};
 pub use error::{Error, Unavailable};
 pub use handle::{Handle, Header, Status};
 pub use ids::{WallClock, cluster_id, member_id};

@@ -345,6 +345,7 @@ fn consensus_config(config: &Config, founding: Founding) -> consensus::Config {
         heartbeat: config.heartbeat_interval,
         election_timeout: config.election_timeout,
         snapshot_count: config.snapshot_count,
+        catch_up_entries: config.catch_up_entries,
         reconfiguration: Reconfiguration { strict: config.strict_reconfig_check, learners_max: config.learners_max },
         ..consensus::Config::new(identity.cluster, identity.member, members)
     }

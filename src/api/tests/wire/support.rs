@@ -61,6 +61,7 @@ impl Member {
             heartbeat_interval: Duration::from_millis(100),
             election_timeout: Duration::from_millis(1000),
             snapshot_count: 10_000,
+            catch_up_entries: node::CATCH_UP_ENTRIES,
             request_bytes_max: 1_572_864,
             limits: Limits::default(),
             auto_compaction: AutoCompaction::Off,
