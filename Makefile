@@ -3,7 +3,7 @@
 CARGO ?= cargo
 export CARGO_TERM_COLOR ?= auto
 
-.PHONY: help build test check tests clients tools openapi bench clean
+.PHONY: help build test check tests sim clients tools openapi bench clean
 
 help: ## What there is to make
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -11,7 +11,7 @@ help: ## What there is to make
 build: ## The release binary: target/release/quorate
 	$(CARGO) build --release
 
-test: tools check tests clients ## Everything that must pass: format, lints, docs, tests, real clients
+test: tools check tests sim clients ## Everything that must pass: format, lints, docs, tests, real clients
 
 check: ## Format, lints and docs
 	$(CARGO) fmt --all --check
@@ -20,6 +20,12 @@ check: ## Format, lints and docs
 
 tests: ## Unit, model, property and process tests, those that need etcd included
 	$(CARGO) test --workspace -- --include-ignored
+
+# Simulations need tokio's own chance seeded, which its flag for unstable interfaces unlocks, and a little optimisation.
+SEEDS ?= 500
+sim: ## A simulated cluster: SEEDS=n many runs, from FROM=n on; SEED=n one, with all that happens in it
+	RUSTFLAGS="--cfg tokio_unstable" CARGO_TARGET_DIR=target/sim CARGO_PROFILE_DEV_OPT_LEVEL=1 \
+	QUORATE_SIM_SEEDS=$(SEEDS) QUORATE_SIM_FROM=$(FROM) QUORATE_SIM_SEED=$(SEED) $(CARGO) test --test sim -- --nocapture
 
 clients: ## Real clients against a real server (installs them from package registries)
 	tests/clients/run.sh

@@ -52,6 +52,12 @@ impl SimLife {
         Self { shared: Arc::new(Shared { seed: AtomicU64::new(seed), tasks: Mutex::new(tasks) }) }
     }
 
+    /// Whether both are the same life.
+    #[must_use]
+    pub fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.shared, &other.shared)
+    }
+
     /// Polls `future` inside this life. Its own end is up to the caller.
     pub fn run<F: Future>(&self, future: F) -> impl Future<Output = F::Output> + use<F> {
         LIFE.scope(self.clone(), future)
