@@ -73,20 +73,22 @@ pub(crate) struct Connections {
 }
 
 impl Connections {
-    /// Opens `count` connections to `address`; at least one.
+    /// Opens `count` connections, at least one for each of `addresses`, in turn.
     ///
     /// # Errors
     /// As [`Connection::open`].
-    pub(crate) async fn open(address: SocketAddr, count: usize) -> Result<Self, Failure> {
+    pub(crate) async fn open(addresses: &[SocketAddr], count: usize) -> Result<Self, Failure> {
+        let first = addresses.first().ok_or_else(|| Failure::broken("no address"))?;
+        // Servers look at the path alone.
         let origin = Uri::builder()
             .scheme("http")
-            .authority(address.to_string())
+            .authority(first.to_string())
             .path_and_query("/")
             .build()
             .map_err(|error| Failure::broken(error.to_string()))?;
         let mut all = Vec::new();
-        for _ in 0..count.max(1) {
-            all.push(Connection::open(address).await?);
+        for address in addresses.iter().cycle().take(count.max(addresses.len())) {
+            all.push(Connection::open(*address).await?);
         }
         Ok(Self { all, origin })
     }

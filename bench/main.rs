@@ -75,6 +75,9 @@ struct RunArguments {
     /// HTTP/2 connections that the clients of a scenario share
     #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..))]
     connections: u16,
+    /// Members of etcd and of Quorate; clients are spread over all, and processor time is the sum
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=7))]
+    members: u16,
     /// Seed of keys, values and choices
     #[arg(long, default_value_t = 1)]
     seed: u64,
@@ -142,6 +145,7 @@ impl RunArguments {
             etcd: self.etcd.clone(),
             quorate: self.quorate.clone().unwrap_or_else(|| workspace.join("target/release/quorate")),
             data_root: self.data_root.clone().unwrap_or_else(|| workspace.join("target/bench")),
+            members: self.members.into(),
         };
         let (scenarios, servers) = (chosen_scenarios(&self.scenarios)?, chosen_servers(&self.servers)?);
         Ok(Run { scenarios, servers, plan, settings, programs })
@@ -153,8 +157,8 @@ impl RunArguments {
         } else {
             (self.rounds.into(), f64::from(self.duration), 1.0, 100_000, 1_000_000)
         };
-        let (connections, seed) = (self.connections.into(), self.seed);
-        Settings { rounds, duration_s, warm_up_s, connections, keys, bulk_keys, seed }
+        let (connections, seed, members) = (self.connections.into(), self.seed, self.members.into());
+        Settings { members, rounds, duration_s, warm_up_s, connections, keys, bulk_keys, seed }
     }
 }
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 use crate::sample::Failure;
 
 /// The kernel's view of one process at one moment.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Usage {
     /// User and system time of all its threads since it started.
     pub(crate) cpu: Duration,
@@ -34,6 +34,14 @@ impl Usage {
             rss_kib: status_kib(&status, "VmRSS:").ok_or_else(|| unreadable(pid, "status"))?,
             peak_rss_kib: status_kib(&status, "VmHWM:").ok_or_else(|| unreadable(pid, "status"))?,
         })
+    }
+}
+
+impl std::ops::AddAssign for Usage {
+    fn add_assign(&mut self, other: Self) {
+        self.cpu += other.cpu;
+        self.rss_kib += other.rss_kib;
+        self.peak_rss_kib += other.peak_rss_kib;
     }
 }
 

@@ -70,7 +70,7 @@ fn ratios(results: &Results) -> String {
 
 fn targets(results: &Results) -> String {
     let mut table = row(&["scenario", "figure", "target", "measured", ""]) + &rule(5);
-    for target in targets::ALL {
+    for target in targets::of(results.settings.members) {
         let measured = target.measured(results).map_or_else(|| ABSENT.to_owned(), |value| target.show(value));
         let verdict = match target.verdict(results) {
             Verdict::Reached => "reached",
@@ -149,7 +149,7 @@ fn machine(results: &Results) -> String {
     let mut list = format!(
         "- {} cores, {}, {} MiB of memory, Linux {}\n- write of 320 B and fdatasync: p50 {:.0} µs, p99 {:.0} µs\n\
          - load average before the run: {:.2}\n\
-         - {} rounds of {} s after {} s of warm-up; {} keys; at most {} HTTP/2 connections; seed {}\n",
+         - {} member(s) each; {} rounds of {} s after {} s of warm-up; {} keys; at most {} HTTP/2 connections; seed {}\n",
         machine.cores,
         machine.processor,
         machine.memory_mib,
@@ -157,6 +157,7 @@ fn machine(results: &Results) -> String {
         machine.fsync_p50_us,
         machine.fsync_p99_us,
         machine.load_average,
+        settings.members,
         settings.rounds,
         settings.duration_s,
         settings.warm_up_s,
@@ -223,6 +224,7 @@ mod tests {
                 fsync_p99_us: 2.0,
             },
             settings: Settings {
+                members: 1,
                 rounds: 3,
                 duration_s: 1.0,
                 warm_up_s: 0.0,

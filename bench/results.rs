@@ -26,6 +26,8 @@ pub(crate) struct Results {
 /// The numbers that a run was made with.
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct Settings {
+    /// Members of etcd and of Quorate.
+    pub(crate) members: usize,
     /// Turns of each server in each scenario.
     pub(crate) rounds: usize,
     /// Seconds that count.

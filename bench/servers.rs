@@ -82,6 +82,8 @@ pub(crate) struct Programs {
     pub(crate) quorate: PathBuf,
     /// Directory for the data directories; it must lie on a real disk.
     pub(crate) data_root: PathBuf,
+    /// Members of etcd and of Quorate.
+    pub(crate) members: usize,
 }
 
 impl Programs {
@@ -99,28 +101,35 @@ impl Programs {
     }
 }
 
-/// A running server. Dropping it kills the process and removes its data.
+/// A running server: one process, or the members of a cluster. Dropping it kills the processes and removes their data.
 pub(crate) struct Server {
     kind: ServerKind,
-    client_address: SocketAddr,
-    peer_address: SocketAddr,
+    addresses: Vec<Addresses>,
     programs: Programs,
-    // Above the directory: dropped first, so that the process is gone before its files are.
-    child: Child,
+    // Above the directory: dropped first, so that the processes are gone before their files are.
+    children: Vec<Child>,
     directory: TempDir,
 }
 
+/// Where a member listens.
+#[derive(Clone, Copy, Debug)]
+struct Addresses {
+    client: SocketAddr,
+    peer: SocketAddr,
+}
+
 impl Server {
-    /// Starts a server on an empty data directory and waits until it answers a read.
+    /// Starts a server on an empty data directory and waits until each of its members answers a read.
     ///
     /// # Errors
     /// It cannot be run, ends at once, or does not answer in time; with the end of its output.
     pub(crate) async fn start(kind: ServerKind, programs: &Programs) -> Result<Self, Failure> {
         fs::create_dir_all(&programs.data_root)?;
         let directory = tempfile::Builder::new().prefix(&format!("{kind}-")).tempdir_in(&programs.data_root)?;
-        let (client_address, peer_address) = free_addresses()?;
-        let child = spawn(kind, programs, directory.path(), client_address, peer_address)?;
-        let mut server = Self { kind, client_address, peer_address, programs: programs.clone(), child, directory };
+        let count = if kind.is_floor() { 1 } else { programs.members };
+        let addresses = (0..count).map(|_| free_addresses()).collect::<Result<Vec<_>, _>>()?;
+        let mut server = Self { kind, addresses, programs: programs.clone(), children: Vec::new(), directory };
+        server.spawn_all()?;
         server.answers().await?;
         Ok(server)
     }
@@ -130,93 +139,124 @@ impl Server {
         self.kind
     }
 
-    /// Where clients connect.
+    /// Where clients connect: of a cluster, its first member.
     pub(crate) fn address(&self) -> SocketAddr {
-        self.client_address
+        self.addresses[0].client
     }
 
-    /// CPU time and memory of the process.
+    /// Where clients connect, of each member.
+    pub(crate) fn all_addresses(&self) -> Vec<SocketAddr> {
+        self.addresses.iter().map(|addresses| addresses.client).collect()
+    }
+
+    /// CPU time and memory of all processes together.
     ///
     /// # Errors
-    /// The process has ended.
+    /// A process has ended.
     pub(crate) fn usage(&self) -> Result<Usage, Failure> {
-        match self.child.id() {
-            Some(pid) => Usage::of(pid),
-            None => Err(self.failed("has ended")),
+        let mut sum = Usage::default();
+        for child in &self.children {
+            sum += Usage::of(child.id().ok_or_else(|| self.failed("has ended"))?)?;
         }
+        Ok(sum)
     }
 
-    /// Kills the process, as a crash would.
+    /// Kills the processes, as a crash would.
     ///
     /// # Errors
-    /// The process cannot be signalled.
+    /// A process cannot be signalled.
     pub(crate) async fn kill(&mut self) -> Result<(), Failure> {
-        Ok(self.child.kill().await?)
+        for child in &mut self.children {
+            child.kill().await?;
+        }
+        Ok(())
     }
 
-    /// Asks the process to stop, kills it when it takes too long, and tells how long it took.
+    /// Asks the processes to stop, kills those that take too long, and tells how long it took.
     ///
     /// # Errors
-    /// The process cannot be signalled or awaited.
+    /// A process cannot be signalled or awaited.
     pub(crate) async fn stop(&mut self) -> Result<Duration, Failure> {
         let begun = Instant::now();
-        let pid = self.child.id().and_then(|pid| i32::try_from(pid).ok()).and_then(Pid::from_raw);
-        if let Some(pid) = pid {
+        for child in &mut self.children {
+            let pid = child.id().and_then(|pid| i32::try_from(pid).ok()).and_then(Pid::from_raw);
+            let Some(pid) = pid else { continue };
             // It may have ended by itself in this moment; then waiting returns at once.
             rustix::process::kill_process(pid, Signal::TERM).or_else(|error| match error {
                 rustix::io::Errno::SRCH => Ok(()),
                 other => Err(std::io::Error::from(other)),
             })?;
-            match tokio::time::timeout(STOP_LIMIT, self.child.wait()).await {
+            match tokio::time::timeout(STOP_LIMIT, child.wait()).await {
                 Ok(status) => drop(status?),
-                Err(_) => self.child.kill().await?,
+                Err(_) => child.kill().await?,
             }
         }
         Ok(begun.elapsed())
     }
 
-    /// Starts the ended process again on the same data and addresses, and tells how long it took until a linearizable
-    /// read was answered.
+    /// Starts the ended processes again on the same data and addresses, and tells how long it took until linearizable
+    /// reads were answered.
     ///
     /// # Errors
     /// As [`Server::start`].
     pub(crate) async fn restart(&mut self) -> Result<Duration, Failure> {
         let begun = Instant::now();
-        let path = self.directory.path();
-        self.child = spawn(self.kind, &self.programs, path, self.client_address, self.peer_address)?;
+        self.spawn_all()?;
         self.answers().await?;
         Ok(begun.elapsed())
     }
 
-    /// Waits until the server answers a linearizable read, be it that it does not offer reads.
+    fn spawn_all(&mut self) -> Result<(), Failure> {
+        self.children.clear();
+        for member in 0..self.addresses.len() {
+            let directory = self.directory.path().join(name(member));
+            fs::create_dir_all(&directory)?;
+            self.children.push(spawn(self.kind, &self.programs, &directory, &self.addresses, member)?);
+        }
+        Ok(())
+    }
+
+    /// Waits until each member answers a linearizable read, be it that the server does not offer reads.
     async fn answers(&mut self) -> Result<(), Failure> {
         let begun = Instant::now();
-        loop {
-            match tokio::time::timeout(PROBE_LIMIT, probe(self.client_address)).await {
-                Ok(Ok(()) | Err(Failure::NotOffered(_))) => return Ok(()),
-                Ok(Err(Failure::Broken(_))) | Err(_) => {}
+        for member in 0..self.addresses.len() {
+            loop {
+                match tokio::time::timeout(PROBE_LIMIT, probe(self.addresses[member].client)).await {
+                    Ok(Ok(()) | Err(Failure::NotOffered(_))) => break,
+                    Ok(Err(Failure::Broken(_))) | Err(_) => {}
+                }
+                if let Some(status) = self.children[member].try_wait()? {
+                    return Err(self.failed(&format!("ended with {status}")));
+                }
+                if begun.elapsed() > START_LIMIT {
+                    return Err(self.failed("does not answer"));
+                }
+                tokio::time::sleep(PROBE_PAUSE).await;
             }
-            if let Some(status) = self.child.try_wait()? {
-                return Err(self.failed(&format!("ended with {status}")));
-            }
-            if begun.elapsed() > START_LIMIT {
-                return Err(self.failed("does not answer"));
-            }
-            tokio::time::sleep(PROBE_PAUSE).await;
         }
+        Ok(())
     }
 
     fn failed(&self, what: &str) -> Failure {
-        let log = fs::read_to_string(log_path(self.directory.path())).unwrap_or_default();
-        let lines: Vec<&str> = log.lines().collect();
-        let tail = lines[lines.len().saturating_sub(LOG_TAIL_LINES)..].join(" | ");
+        let mut tail = String::new();
+        for member in 0..self.addresses.len() {
+            let path = log_path(&self.directory.path().join(name(member)));
+            let log = fs::read_to_string(path).unwrap_or_default();
+            let lines: Vec<&str> = log.lines().collect();
+            tail += &lines[lines.len().saturating_sub(LOG_TAIL_LINES)..].join(" | ");
+        }
         Failure::broken(format!("{} {what}: {tail}", self.kind))
     }
 }
 
+/// Name and directory of a member.
+fn name(member: usize) -> String {
+    format!("m{}", member + 1)
+}
+
 async fn probe(address: SocketAddr) -> Result<(), Failure> {
     let request = RangeRequest { key: "bench/probe".into(), ..RangeRequest::default() };
-    Connections::open(address, 1).await?.kv(0).range(request).await?;
+    Connections::open(&[address], 1).await?.kv(0).range(request).await?;
     Ok(())
 }
 
@@ -228,21 +268,21 @@ fn spawn(
     kind: ServerKind,
     programs: &Programs,
     directory: &Path,
-    client: SocketAddr,
-    peer: SocketAddr,
+    addresses: &[Addresses],
+    member: usize,
 ) -> Result<Child, Failure> {
-    let (client_url, peer_url, data) = (format!("http://{client}"), format!("http://{peer}"), directory.join("data"));
+    let own = addresses[member];
     let mut command = match kind {
         ServerKind::Etcd => {
-            let mut command = member(&programs.etcd, &data, &client_url, &peer_url);
-            command.args(["--initial-advertise-peer-urls", &peer_url]);
-            command.args(["--initial-cluster", &format!("bench={peer_url}"), "--log-level", "error"]);
+            let mut command = member_command(&programs.etcd, directory, addresses, member);
+            command.args(["--log-level", "error"]);
             command
         }
-        ServerKind::Quorate => member(&programs.quorate, &data, &client_url, &peer_url),
+        ServerKind::Quorate => member_command(&programs.quorate, directory, addresses, member),
         ServerKind::Floor(mode, workers) => {
             let mut command = Command::new(std::env::current_exe()?);
-            command.arg("floor").args(["--listen", &client.to_string()]).arg("--file").arg(directory.join("floor.wal"));
+            let file = directory.join("floor.wal");
+            command.arg("floor").args(["--listen", &own.client.to_string()]).arg("--file").arg(file);
             command.args(["--mode", mode.name(), "--workers", workers.name()]);
             command
         }
@@ -254,18 +294,26 @@ fn spawn(
 }
 
 /// The flags that etcd and Quorate share.
-fn member(program: &Path, data: &Path, client_url: &str, peer_url: &str) -> Command {
+fn member_command(program: &Path, directory: &Path, addresses: &[Addresses], member: usize) -> Command {
+    let own = addresses[member];
+    let (client_url, peer_url) = (format!("http://{}", own.client), format!("http://{}", own.peer));
+    let cluster: Vec<String> = addresses
+        .iter()
+        .enumerate()
+        .map(|(member, addresses)| format!("{}=http://{}", name(member), addresses.peer))
+        .collect();
     let mut command = Command::new(program);
-    command.args(["--name", "bench"]).arg("--data-dir").arg(data);
-    command.args(["--listen-client-urls", client_url, "--advertise-client-urls", client_url]);
-    command.args(["--listen-peer-urls", peer_url]);
+    command.args(["--name", &name(member)]).arg("--data-dir").arg(directory.join("data"));
+    command.args(["--listen-client-urls", &client_url, "--advertise-client-urls", &client_url]);
+    command.args(["--listen-peer-urls", &peer_url, "--initial-advertise-peer-urls", &peer_url]);
+    command.args(["--initial-cluster", &cluster.join(",")]);
     command
 }
 
 /// Two loopback addresses that nobody listens on. Another process could take one before the server does; the start then
 /// fails and says so.
-fn free_addresses() -> Result<(SocketAddr, SocketAddr), Failure> {
+fn free_addresses() -> Result<Addresses, Failure> {
     let client = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
     let peer = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
-    Ok((client.local_addr()?, peer.local_addr()?))
+    Ok(Addresses { client: client.local_addr()?, peer: peer.local_addr()? })
 }

@@ -52,8 +52,25 @@ const fn target(scenario: &'static str, metric: Metric, against: Against, bound:
     Target { scenario, metric, against, bound }
 }
 
-/// Every target.
-pub(crate) const ALL: [Target; 18] = {
+/// The targets of runs with so many members.
+pub(crate) fn of(members: usize) -> &'static [Target] {
+    if members == 1 { &ALONE } else { &CLUSTER }
+}
+
+/// Of a cluster, against one of as many members of etcd's.
+const CLUSTER: [Target; 3] = {
+    use Against::Etcd;
+    use Bound::{AtLeast, AtMost};
+    use Metric::{ServerCpu, Throughput};
+    [
+        target("put-256", Throughput, Etcd, AtLeast(2.0)),
+        target("put-256", ServerCpu, Etcd, AtMost(0.5)),
+        target("get-64", Throughput, Etcd, AtLeast(4.0)),
+    ]
+};
+
+/// Of a single member.
+const ALONE: [Target; 18] = {
     use Against::{Etcd, Floor, Itself};
     use Bound::{AtLeast, AtMost};
     use Metric::{BytesPerWatcher, P50, RestartAfterKill, RestartAfterStop, Rss, ServerCpu, Throughput};
@@ -133,7 +150,7 @@ mod tests {
 
     #[test]
     fn every_target_names_a_scenario() {
-        for target in ALL {
+        for target in ALONE.iter().chain(&CLUSTER) {
             assert!(
                 Scenario::ALL.iter().any(|scenario| scenario.to_string() == target.scenario),
                 "{} is no scenario",

@@ -48,7 +48,7 @@ pub(super) async fn run(server: &mut Server, plan: &Plan) -> Result<Sample, Fail
 
 /// Compares the first, a middle and the last key with what was written.
 async fn check(server: &Server, keys: &KeySpace) -> Result<(), Failure> {
-    let mut kv = Connections::open(server.address(), 1).await?.kv(0);
+    let mut kv = Connections::open(&[server.address()], 1).await?.kv(0);
     for number in [0, keys.count() / 2, keys.count() - 1] {
         let request = RangeRequest { key: keys.key(number), ..RangeRequest::default() };
         let found = kv.range(request).await?.into_inner().kvs;

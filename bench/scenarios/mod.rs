@@ -36,7 +36,7 @@ pub(crate) struct Plan {
 impl Plan {
     /// Opens the connections for `clients` clients.
     async fn connect(&self, server: &Server, clients: usize) -> Result<Connections, Failure> {
-        Connections::open(server.address(), self.connections.min(clients)).await
+        Connections::open(&server.all_addresses(), self.connections.min(clients)).await
     }
 }
 
