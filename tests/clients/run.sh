@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Real clients against a real member: etcdctl, the Rust crate etcd-client's own live tests, and curl as the README uses it.
+# Real clients against a real member: etcdctl, the Rust crate etcd-client's own live tests, and curl as the README uses it; and
+# a cluster of three as the README and docs/operations.md have it.
 # Prints one line a check and a closing count.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
@@ -83,6 +84,8 @@ stop
 start etcd-client
 check "etcd-client's own tests" tests/clients/etcd_client.sh "$url"
 stop
+
+check "etcdctl and a cluster" tests/clients/cluster.sh "$binary"
 
 echo "$passed passed, $failed failed"
 [ "$failed" = 0 ]
