@@ -58,6 +58,9 @@ done
 [[ $size =~ ^[1-9]$ ]] || fail "--members takes 1 to 9"
 [[ $port =~ ^[1-9][0-9]{0,4}$ && $((port + 2 * size)) -le 65536 ]] || fail "--port takes a port with $((2 * size - 1)) more above it"
 
+# A member is known by its data directory, however that was written when it was started.
+dir=$(realpath -m "$dir")
+
 all=()
 for number in $(seq "$size"); do all+=("n$number"); done
 [ "${#names[@]}" -gt 0 ] || names=("${all[@]}")
@@ -68,10 +71,11 @@ done
 client_url() { echo "http://127.0.0.1:$((port + 2 * (${1#n} - 1)))"; }
 peer_url() { echo "http://127.0.0.1:$((port + 2 * (${1#n} - 1) + 1))"; }
 
+# Without a scheme, which etcdctl 3.4 does not take in every command; newer ones take both.
 endpoints() {
     local list=
     for name in "${all[@]}"; do list+=,$(client_url "$name"); done
-    echo "${list#,}"
+    echo "${list//,http:\/\//,}" | cut -c2-
 }
 
 flags() { # member

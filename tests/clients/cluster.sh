@@ -106,7 +106,7 @@ await_end_of_fourth() {
 }
 
 local_cluster start >"$work/started"
-expect_in "export ETCDCTL_API=3 ETCDCTL_ENDPOINTS=http://$(address 1),http://$(address 2),http://$(address 3)" cat "$work/started"
+expect_in "export ETCDCTL_API=3 ETCDCTL_ENDPOINTS=$three" cat "$work/started"
 soon $' started, n1, false\n started, n2, false\n started, n3, false' members
 
 # What is written through any member is read through every one.
