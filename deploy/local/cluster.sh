@@ -180,7 +180,7 @@ status) status ;;
 flags) for name in "${names[@]}"; do flags "$name" | paste -sd ' '; done ;;
 wipe)
     stop "${all[@]}"
-    for name in "${all[@]}"; do rm -rf "${dir:?}/$name" "$dir/$name.log" "$dir/$name.from"; done
+    for name in "${all[@]}"; do rm -rf "${dir:?}/$name" "$dir/$name".{log,from,pid}; done
     rmdir "$dir" 2>/dev/null || true
     ;;
 '') usage && exit 1 ;;
