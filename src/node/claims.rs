@@ -1,5 +1,6 @@
 //! Claims: places in the line of a lock, from asking for one to holding or leaving it. What `recipes` decides when a command is
-//! applied becomes here something that a client can wait for, give up and return to.
+//! applied becomes here something that a client can wait for, give up and return to. What is asked and what comes of it are
+//! `claim_request` and `claim_outcome`.
 //!
 //! A request that made a place and is dropped before it was answered (its client hung up) gives the place back: one that
 //! nobody knows of would block the line until its session ends. A place that was there before the request stays.
@@ -11,137 +12,18 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures::future::BoxFuture;
 use model::{Command, Identity, KeyRange, KeyValue, LeaseId, RangeRequest, Revision, SortOrder, SortTarget};
-use recipes::{Acquire, AcquireOutcome, Enqueue, OpenSession, Release, SessionOutcome, SessionRecord, contender_key};
+use recipes::{
+    Acquire, AcquireOutcome, Enqueue, OpenSession, Release, ReleaseOutcome, SessionOutcome, SessionRecord,
+    contender_key,
+};
 use state::Outcome;
 use tokio::time::{Instant, timeout_at};
 
+use crate::claim_outcome::{Claim, ClaimOutcome, Session};
+use crate::claim_request::{ClaimRequest, OnTimeout, QueuePolicy, SessionRequest};
 use crate::error::Error;
 use crate::handle::Handle;
 use crate::waiters::{ClaimState, Watched};
-
-pub use recipes::ReleaseOutcome;
-
-/// For whom a lock is claimed.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum SessionRequest {
-    /// A session that is open.
-    Existing(LeaseId),
-    /// One that is opened together with the claim, or not at all.
-    New {
-        /// Seconds; raised to the least that outlives an election.
-        ttl: i64,
-        /// What the key of its record begins with; the session's id in hexadecimal follows.
-        record_prefix: Bytes,
-        /// Value of its record.
-        record: Bytes,
-    },
-}
-
-/// What to do when another holds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum QueuePolicy {
-    /// Give up.
-    TryOnly,
-    /// Stand in line, unless `waiting_max` are waiting already.
-    Enqueue {
-        /// Most that may wait, this claim included; `None` is no bound.
-        waiting_max: Option<u32>,
-    },
-}
-
-/// What becomes of the place when the wait ends without the lock.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum OnTimeout {
-    /// It stays: the client comes back for it.
-    Keep,
-    /// It is given back.
-    Leave,
-}
-
-/// A claim to be made.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ClaimRequest {
-    /// What the keys of all contenders begin with, slash included.
-    pub prefix: Bytes,
-    /// For whom.
-    pub session: SessionRequest,
-    /// Value of the claim's key.
-    pub value: Bytes,
-    /// What to do when another holds.
-    pub queue: QueuePolicy,
-    /// How long to wait in line.
-    pub wait: Duration,
-    /// What becomes of the place after that.
-    pub on_timeout: OnTimeout,
-}
-
-/// A place in line.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Claim {
-    /// Its key.
-    pub key: Bytes,
-    /// Its create revision: the fencing token, once it holds.
-    pub token: Revision,
-    /// The session.
-    pub lease: LeaseId,
-    /// Value of its key.
-    pub value: Bytes,
-    /// How many are before it, the holder included; 0 when it holds.
-    pub ahead: usize,
-    /// Who holds, if that is another.
-    pub holder: Option<KeyValue>,
-    /// Revision of the store when this was seen.
-    pub revision: Revision,
-}
-
-/// What came of a claim.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum ClaimOutcome {
-    /// It holds.
-    Held {
-        /// The claim.
-        claim: Claim,
-        /// Whether this request made the claim.
-        is_new: bool,
-    },
-    /// It waits; the place is kept.
-    Queued {
-        /// The claim.
-        claim: Claim,
-    },
-    /// Another holds, and the request would not stand in line. Nothing was written.
-    Busy {
-        /// Who.
-        holder: KeyValue,
-    },
-    /// The wait ended, the place was given back.
-    WaitTimeout {
-        /// Who held when the wait began.
-        holder: Option<KeyValue>,
-    },
-    /// The line is as long as the request would accept. Nothing was written.
-    QueueFull {
-        /// Who holds.
-        holder: KeyValue,
-    },
-    /// No such session. Nothing was written.
-    SessionNotFound,
-    /// The claim went away while it waited: its session ended, or it was released from elsewhere.
-    Lost,
-}
-
-/// A session that was opened.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Session {
-    /// Its lease.
-    pub lease: LeaseId,
-    /// Seconds to live without a sign of life.
-    pub ttl: i64,
-    /// Revision of the store.
-    pub revision: Revision,
-    /// Whether this request opened it.
-    pub is_new: bool,
-}
 
 /// A claim followed from this member. Dropping it gives the place back, if the request that began it made it.
 #[derive(Debug)]
@@ -228,7 +110,11 @@ impl Handle {
         };
         let claim = match &outcome {
             ClaimOutcome::Held { claim, .. } | ClaimOutcome::Queued { claim } => claim,
-            _ => return Ok((place.keep(outcome), None)),
+            ClaimOutcome::Busy { .. }
+            | ClaimOutcome::WaitTimeout { .. }
+            | ClaimOutcome::QueueFull { .. }
+            | ClaimOutcome::SessionNotFound
+            | ClaimOutcome::Lost => return Ok((place.keep(outcome), None)),
         };
         let watched = self.watch_claim(prefix, claim).await?;
         Ok((outcome, Some(ClaimStream { watched, first: true, _place: place })))
@@ -390,12 +276,6 @@ impl Handle {
     }
 }
 
-impl Claim {
-    fn new(kv: KeyValue, ahead: usize, holder: Option<KeyValue>, revision: Revision) -> Self {
-        Self { key: kv.key, token: kv.create_revision, lease: kv.lease, value: kv.value, ahead, holder, revision }
-    }
-}
-
 /// What the machine said, as far as it can be answered at once.
 enum Asked {
     Answered(ClaimOutcome),
@@ -431,7 +311,12 @@ impl Place {
             AcquireOutcome::Granted { claim, is_new: true } | AcquireOutcome::Queued { claim, is_new: true, .. } => {
                 Some((handle.clone(), identity, claim.key.clone(), claim.create_revision))
             }
-            _ => None,
+            AcquireOutcome::Granted { is_new: false, .. }
+            | AcquireOutcome::Queued { is_new: false, .. }
+            | AcquireOutcome::Busy { .. }
+            | AcquireOutcome::QueueFull { .. }
+            | AcquireOutcome::SessionExpired
+            | AcquireOutcome::SessionConflict => None,
         };
         Self { made }
     }

@@ -8,6 +8,8 @@
 
 mod announcement;
 mod bootstrap;
+mod claim_outcome;
+mod claim_request;
 mod claims;
 mod compactor;
 mod config;
@@ -26,9 +28,9 @@ mod start;
 mod waiters;
 
 pub use bootstrap::BootstrapError;
-pub use claims::{
-    Claim, ClaimOutcome, ClaimRequest, ClaimStream, OnTimeout, QueuePolicy, ReleaseOutcome, Session, SessionRequest,
-};
+pub use claim_outcome::{Claim, ClaimOutcome, ReleaseOutcome, Session};
+pub use claim_request::{ClaimRequest, OnTimeout, QueuePolicy, SessionRequest};
+pub use claims::ClaimStream;
 pub use config::{AutoCompaction, ClusterState, Config, InitialCluster, PeerListen, PeerTls};
 pub use consensus::{CATCH_UP_ENTRIES, LeaseLife, Member, MemberChange, MembersError, TransferError};
 pub use error::{Error, Unavailable};
