@@ -115,11 +115,11 @@ impl Handle {
         }
     }
 
-    /// Whether this member leads and a quorum has confirmed it so recently that nobody else can have been elected: what it says
-    /// now on its own authority, as about the life of leases, holds.
+    /// Whether this member leads in `term` and a quorum has confirmed it so recently that nobody else can have been elected: what it
+    /// says now on its own authority, as about the life of leases, holds. What it knew in another term does not count.
     #[must_use]
-    pub fn is_confirmed_leader(&self) -> bool {
-        matches!(*self.shared.leadership.borrow(), Leadership::Leader { .. }) && self.shared.freshness.has_quorum()
+    pub fn is_confirmed_leader_in(&self, term: Term) -> bool {
+        *self.shared.leadership.borrow() == Leadership::Leader { term } && self.shared.freshness.has_quorum()
     }
 
     pub(crate) fn member(&self) -> MemberId {

@@ -192,9 +192,6 @@ impl StateMachine {
             self.membership = membership;
         }
         self.watermark.advance(last.index + 1);
-        if let Some(term) = group.blank_term {
-            self.blank_term.send_replace(term);
-        }
         for (waiter, reply) in group.answers.into_iter().zip(applied.replies) {
             match waiter {
                 Waiter::Nobody => {}
@@ -204,6 +201,10 @@ impl StateMachine {
             }
         }
         owned.sink.applied(Arc::new(applied.batch));
+        // Last: who hears that this member leads finds everything of earlier terms told.
+        if let Some(term) = group.blank_term {
+            self.blank_term.send_replace(term);
+        }
 
         self.unflushed_entries += count as u64;
         self.unflushed_bytes += group.bytes as u64;

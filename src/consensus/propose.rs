@@ -6,6 +6,8 @@
 use std::time::Duration;
 
 use bytes::Bytes;
+use model::Term;
+use openraft::alias::CommittedLeaderIdOf;
 use openraft::errors::{ClientWriteError, ForwardToLeader};
 use openraft::raft::ClientWriteResult;
 use openraft::raft::responder::Responder;
@@ -82,6 +84,29 @@ impl Handle {
         }
     }
 
+    /// Proposes to this member's own log and to no other, which takes it if this member still leads in `term`: for what a leader decides
+    /// from its own clocks. Never forwarded, never tried again: under another leader, or in a later term of this one, it may be false.
+    ///
+    /// # Errors
+    ///
+    /// [`ProposeError`]; [`ProposeError::NotLeader`] or [`ProposeError::NoLeader`] at once when that term is over, or without a quorum.
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`Handle::propose`].
+    pub async fn propose_as_leader(
+        &self,
+        term: Term,
+        payload: Bytes,
+        deadline: Instant,
+    ) -> Result<Committed, ProposeError> {
+        let (answer, submitted) = self.admit(&payload)?;
+        let leader = CommittedLeaderIdOf::<TypeConfig>::new(term.get());
+        let write = self.raft().write(Command(payload)).with_leader(leader).responder(answer);
+        handed_over(timeout_at(deadline, write.into_future()).await)?;
+        submitted.committed(deadline).await
+    }
+
     /// Proposes to this member's own log, which takes it if this member leads.
     pub(crate) async fn propose_here(&self, payload: Bytes, deadline: Instant) -> Result<Committed, ProposeError> {
         self.submit(payload, deadline).await?.committed(deadline).await
@@ -89,17 +114,28 @@ impl Handle {
 
     /// Hands a proposal to the log. Returns as soon as its place in the order of proposals is certain.
     pub(crate) async fn submit(&self, payload: Bytes, deadline: Instant) -> Result<Submitted, ProposeError> {
+        let (answer, submitted) = self.admit(&payload)?;
+        handed_over(timeout_at(deadline, self.raft().client_write_ff(Command(payload), Some(answer))).await)?;
+        Ok(submitted)
+    }
+
+    /// A place in the pipeline, and where the answer comes.
+    fn admit(&self, payload: &Bytes) -> Result<(Answer<Outcome>, Submitted), ProposeError> {
         if payload.len() > PROPOSAL_BYTES_MAX {
             return Err(ProposeError::TooManyRequests);
         }
         let place = self.admission().admit(payload.len())?;
-        let (waiting, outcome) = oneshot::channel::<Outcome>();
-        let answer = Answer { waiting, _place: place };
-        match timeout_at(deadline, self.raft().client_write_ff(Command(payload), Some(answer))).await {
-            Ok(Ok(())) => Ok(Submitted { outcome }),
-            Ok(Err(_fatal)) => Err(ProposeError::Stopped),
-            Err(_elapsed) => Err(ProposeError::NotProposed),
-        }
+        let (waiting, outcome) = oneshot::channel();
+        Ok((Answer { waiting, _place: place }, Submitted { outcome }))
+    }
+}
+
+/// Whether openraft has taken a proposal.
+fn handed_over<F>(taken: Result<Result<(), F>, tokio::time::error::Elapsed>) -> Result<(), ProposeError> {
+    match taken {
+        Ok(Ok(())) => Ok(()),
+        Ok(Err(_fatal)) => Err(ProposeError::Stopped),
+        Err(_elapsed) => Err(ProposeError::NotProposed),
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use consensus::Leadership;
-use model::{Command, Rejection, Revision};
+use model::{Command, Rejection, Revision, Term};
 use state::Reader;
 use tokio::sync::watch as latest;
 use tokio::time::{Instant, MissedTickBehavior, interval};
@@ -48,22 +48,21 @@ impl Compactor {
                 _ = stop.changed() => return,
                 _ = ticks.tick() => {}
             }
-            let leads = matches!(*self.leadership.borrow(), Leadership::Leader { .. });
-            if !leads {
+            let Leadership::Leader { term } = *self.leadership.borrow() else {
                 schedule = Schedule::default();
                 continue;
-            }
+            };
             if let Some(revision) = schedule.tick(self.mode, self.reader.revision(), Instant::now()) {
-                self.compact(revision).await;
+                self.compact(term, revision).await;
             }
         }
     }
 
-    async fn compact(&self, revision: Revision) {
+    async fn compact(&self, term: Term, revision: Revision) {
         if revision <= self.reader.compact_revision() {
             return;
         }
-        match self.proposer.propose_internal(Command::Compact { revision }).await {
+        match self.proposer.propose_as_leader(term, Command::Compact { revision }).await {
             Ok(_) => tracing::info!(revision = revision.get(), "compacted history"),
             Err(Error::Rejected(Rejection::Compacted)) => {}
             Err(error) => tracing::warn!(revision = revision.get(), %error, "could not compact, will try again"),

@@ -87,6 +87,19 @@ impl FactReceiver {
         }
     }
 
+    /// The next fact that is there already, if any.
+    pub(crate) fn try_recv(&mut self) -> Option<Fact> {
+        if self.missed.flag.swap(false, Ordering::AcqRel) {
+            return Some(Fact::Missed);
+        }
+        while let Ok(batch) = self.batches.try_recv() {
+            if self.known.is_none_or(|known| batch.applied.index > known) {
+                return Some(Fact::Applied(batch));
+            }
+        }
+        None
+    }
+
     /// The receiver has seen the state as of `index`, or later: batches up to there are news no more.
     pub(crate) fn known(&mut self, index: Option<LogIndex>) {
         self.known = self.known.max(index);
@@ -140,5 +153,8 @@ mod tests {
         receiver.known(Some(LogIndex::new(2)));
         let Some(Fact::Applied(next)) = receiver.recv().await else { panic!("a batch") };
         assert_eq!(next.applied.index, LogIndex::new(4));
+        let Some(Fact::Applied(next)) = receiver.try_recv() else { panic!("a batch") };
+        assert_eq!(next.applied.index, LogIndex::new(5));
+        assert!(receiver.try_recv().is_none());
     }
 }

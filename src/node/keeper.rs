@@ -1,9 +1,14 @@
 //! The lease keeper: the task that knows how long leases live, answers keepalives, and proposes the end of what ran out.
 //!
-//! It owns the [`LeaseTable`] and follows the replicated facts. Clocks run only while this member leads; an end is only ever
-//! *proposed*, like any client's revocation, so a keeper that was deposed without noticing can end nothing. A keepalive is
-//! answered from memory and costs no log entry, but only while a quorum has confirmed this member as leader so recently that
-//! nobody else can have been elected: what a deposed keeper renews, the next one would not know of.
+//! It owns the [`LeaseTable`] and follows the replicated facts. Clocks run only while this member leads. An end is only ever *proposed*,
+//! and like a checkpoint only to this member's own log in the term in which it was decided: a keeper that was deposed without noticing
+//! can end nothing that the next one has renewed. A keepalive is answered from memory and costs no log entry, but only while a quorum
+//! has confirmed this member as leader so recently that nobody else can have been elected: what a deposed keeper renews, the next one
+//! would not know of. If the log says that the lease has less, it is answered when that has been voided there.
+//!
+//! No wall clock decides anything here: deadlines, graces and paces are by the monotonic clock of the member that leads, remaining lives
+//! travel as durations, and a proposal's time of day is for records. Ids only need to be unique; the wall clock in them is one of
+//! three parts and nothing is read back out of it. A clock that jumps by a day therefore ends no lease and keeps none.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -14,11 +19,12 @@ use consensus::{Leadership, LeaseAuthority, LeaseLife, NotLeading};
 use futures::StreamExt;
 use futures::future::BoxFuture;
 use futures::stream::FuturesUnordered;
-use model::{AppliedBatch, Command, LeaseChange, LeaseId, Rejection};
+use model::{AppliedBatch, Command, LeaseChange, LeaseId, LogIndex, Rejection, Term};
 use state::Reader;
 use tokio::sync::{mpsc, oneshot, watch as latest};
 use tokio::time::{Instant, sleep_until};
 
+use crate::checkpoints::{Checkpoints, KeepAliveAnswer};
 use crate::error::{Error, Unavailable};
 use crate::inbox::{Fact, FactReceiver};
 use crate::leases::{LeaseTable, Renewal};
@@ -34,14 +40,6 @@ const REVOCATIONS_MAX: usize = 16;
 /// How long until a revocation that failed is tried again (etcd's figure).
 const RETRY_AFTER: Duration = Duration::from_secs(3);
 
-/// How often the remaining life of long leases is noted (etcd's figure).
-const CHECKPOINT_INTERVAL: Duration = Duration::from_secs(300);
-
-/// Notes in one log entry.
-const CHECKPOINTS_PER_ENTRY: usize = 1000;
-
-type KeepAliveAnswer = Result<Option<i64>, Unavailable>;
-
 enum Request {
     KeepAlive { id: LeaseId, answer: oneshot::Sender<KeepAliveAnswer> },
     Life { id: LeaseId, answer: oneshot::Sender<Result<Option<LeaseLife>, Unavailable>> },
@@ -51,7 +49,7 @@ enum Request {
 #[derive(Clone, Debug)]
 pub(crate) struct KeeperHandle {
     requests: mpsc::Sender<Request>,
-    leading: latest::Receiver<bool>,
+    leading: latest::Receiver<Option<Term>>,
 }
 
 impl KeeperHandle {
@@ -73,8 +71,8 @@ impl KeeperHandle {
         self.ask(|answer| Request::Life { id, answer }).await
     }
 
-    /// Follows whether the keeper's clocks run.
-    pub(crate) fn leading(&self) -> latest::Receiver<bool> {
+    /// Follows whether the keeper's clocks run: the term that it leads in.
+    pub(crate) fn leading(&self) -> latest::Receiver<Option<Term>> {
         self.leading.clone()
     }
 
@@ -110,7 +108,13 @@ pub(crate) struct Keeper {
     /// Keepalives of leases whose revocation is under way: answered when it is applied.
     ending: BTreeMap<LeaseId, Vec<oneshot::Sender<KeepAliveAnswer>>>,
     revocations: FuturesUnordered<BoxFuture<'static, (LeaseId, Result<(), Error>)>>,
-    leading: latest::Sender<bool>,
+    checkpoints: Checkpoints,
+    /// How far the facts have come.
+    told: LogIndex,
+    /// The leader that was known last, and the term then.
+    known: Option<(Leadership, Term)>,
+    /// The term whose leader this member is, as far as the keeper has followed.
+    leading: latest::Sender<Option<Term>>,
     grace: Duration,
     reader: Reader,
     proposer: Arc<Proposer>,
@@ -130,11 +134,14 @@ pub(crate) fn keeper(
     grace: Duration,
 ) -> (KeeperHandle, Keeper) {
     let (sender, requests) = mpsc::channel(REQUESTS_MAX);
-    let (leading, is_leading) = latest::channel(false);
+    let (leading, is_leading) = latest::channel(None);
     let mut keeper = Keeper {
         table: LeaseTable::default(),
         ending: BTreeMap::new(),
         revocations: FuturesUnordered::new(),
+        checkpoints: Checkpoints::default(),
+        told: LogIndex::default(),
+        known: None,
         leading,
         grace,
         reader,
@@ -151,16 +158,14 @@ pub(crate) fn keeper(
 impl Keeper {
     /// Runs until `stop` changes or the apply worker is gone.
     pub(crate) async fn run(mut self, mut stop: latest::Receiver<bool>) {
-        let mut next_checkpoint = Instant::now() + CHECKPOINT_INTERVAL;
         self.follow_leadership();
         loop {
-            let wake = self.next_revocation().map_or(next_checkpoint, |end| end.min(next_checkpoint));
+            let wake = self.next_revocation().into_iter().chain(self.checkpoints.next(&self.table)).min();
             tokio::select! {
                 biased;
                 _ = stop.changed() => return,
                 fact = self.facts.recv() => match fact {
-                    Some(Fact::Applied(batch)) => self.follow(&batch),
-                    Some(Fact::Missed) => self.look_at_state(),
+                    Some(fact) => self.take_in(fact),
                     None => return,
                 },
                 changed = self.leadership.changed() => match changed {
@@ -169,14 +174,13 @@ impl Keeper {
                 },
                 Some((id, result)) = self.revocations.next() => self.revoked(id, result),
                 Some(request) = self.requests.recv() => self.answer(request),
-                () = sleep_until(wake) => {
-                    if Instant::now() >= next_checkpoint {
-                        next_checkpoint += CHECKPOINT_INTERVAL;
-                        self.note_remaining_lives();
-                    }
+                proposed = self.checkpoints.proposed() => {
+                    self.checkpoints.answered(&mut self.table, proposed, self.told, Instant::now());
                 }
+                () = sleep_until(wake.unwrap_or_else(Instant::now)), if wake.is_some() => {}
             }
             self.revoke_due();
+            self.checkpoint_due();
         }
     }
 
@@ -185,22 +189,33 @@ impl Keeper {
         if self.revocations.len() < REVOCATIONS_MAX { self.table.next_deadline() } else { None }
     }
 
+    fn take_in(&mut self, fact: Fact) {
+        match fact {
+            Fact::Applied(batch) => self.follow(&batch),
+            Fact::Missed => self.look_at_state(),
+        }
+        self.checkpoints.told(&mut self.table, self.told);
+    }
+
     fn follow(&mut self, batch: &AppliedBatch) {
         for change in &batch.leases {
             match *change {
                 LeaseChange::Granted { id, ttl } => self.table.grant(id, ttl, Instant::now()),
-                LeaseChange::Checkpointed { id, remaining } => self.table.checkpoint(id, remaining),
+                LeaseChange::Checkpointed { id, remaining } => self.table.checkpoint(id, remaining, Instant::now()),
                 LeaseChange::Revoked { id } => self.forget(id),
             }
         }
+        self.told = batch.applied.index;
     }
 
     fn look_at_state(&mut self) {
-        self.facts.known(self.reader.applied().map(|applied| applied.index));
+        let applied = self.reader.applied().map(|applied| applied.index);
+        self.facts.known(applied);
         let facts: Vec<_> = self.reader.leases();
         for id in self.table.reconcile(&facts, Instant::now()) {
             self.forget(id);
         }
+        self.told = applied.unwrap_or_default().max(self.told);
     }
 
     fn forget(&mut self, id: LeaseId) {
@@ -215,68 +230,91 @@ impl Keeper {
         let leadership = *self.leadership.borrow_and_update();
         if leadership != Leadership::None {
             self.measures.leader_changes.fetch_add(1, Ordering::Relaxed);
-        }
-        let leads = matches!(leadership, Leadership::Leader { .. });
-        let was_leading = self.leading.send_replace(leads);
-        if leads && !was_leading {
-            self.table.promote(Instant::now(), self.grace);
-        } else if !leads && was_leading {
-            self.table.demote();
-            for answer in std::mem::take(&mut self.ending).into_values().flatten() {
-                let _ = answer.send(Err(Unavailable::NoLeader));
+            let known = Some((leadership, self.proposer.consensus().term()));
+            if self.known != known {
+                self.known = known;
+                self.table.leader_changed(Instant::now());
             }
+        }
+        let term = match leadership {
+            Leadership::Leader { term } => Some(term),
+            Leadership::Follower { .. } | Leadership::None => None,
+        };
+        // A level, so that another term in between may have gone unseen: what its leader promised is not known here either.
+        if self.leading.send_replace(term) == term {
+            return;
+        }
+        self.table.demote();
+        // What was proposed under the old clocks says nothing about the new ones.
+        self.revocations = FuturesUnordered::new();
+        self.checkpoints.abandon();
+        for answer in std::mem::take(&mut self.ending).into_values().flatten() {
+            let _ = answer.send(Err(Unavailable::NoLeader));
+        }
+        if term.is_some() {
+            self.catch_up();
+            self.table.promote(Instant::now(), self.grace);
         }
     }
 
-    /// Whether what this keeper says about the life of leases holds: its clocks run, and nobody else's can.
-    fn is_authority(&self) -> bool {
-        *self.leading.borrow() && self.proposer.consensus().is_confirmed_leader()
+    /// Takes in the facts that are there: they were told before what comes next.
+    fn catch_up(&mut self) {
+        while let Some(fact) = self.facts.try_recv() {
+            self.take_in(fact);
+        }
+    }
+
+    /// The term in which what this keeper says about the life of leases holds: its clocks run, and nobody else's can.
+    fn authority(&self) -> Option<Term> {
+        let term = (*self.leading.borrow())?;
+        self.proposer.consensus().is_confirmed_leader_in(term).then_some(term)
     }
 
     /// Answers a request. A client that has gone needs no answer, so whether it can be sent does not matter.
     fn answer(&mut self, request: Request) {
         match request {
-            Request::KeepAlive { id, answer } => {
-                let answered = match self.renew(id) {
-                    Some(answered) => answer.send(answered),
-                    None => return self.ending.entry(id).or_default().push(answer),
-                };
-                let _ = answered;
-            }
+            Request::KeepAlive { id, answer } => self.renew(id, answer),
             Request::Life { id, answer } => {
-                let life = if self.is_authority() {
-                    Ok(self.table.life(id, Instant::now()))
-                } else {
-                    Err(Unavailable::NoLeader)
-                };
-                let _ = answer.send(life);
+                let _ = answer.send(self.life(id));
             }
         }
     }
 
-    /// The answer to a keepalive, unless it has to wait for a revocation.
-    fn renew(&mut self, id: LeaseId) -> Option<KeepAliveAnswer> {
-        if !self.is_authority() {
-            return Some(Err(Unavailable::NoLeader));
+    fn life(&mut self, id: LeaseId) -> Result<Option<LeaseLife>, Unavailable> {
+        self.authority().ok_or(Unavailable::NoLeader)?;
+        self.know(id);
+        Ok(self.table.life(id, Instant::now()))
+    }
+
+    /// Who has the answer to a grant may ask before its batch was told here.
+    fn know(&mut self, id: LeaseId) {
+        if !self.table.contains(id) && self.reader.lease(id).is_some() {
+            self.look_at_state();
         }
+    }
+
+    /// Answers a keepalive: at once, or when the log has said what has to be said first.
+    fn renew(&mut self, id: LeaseId, answer: oneshot::Sender<KeepAliveAnswer>) {
+        if self.authority().is_none() {
+            let _ = answer.send(Err(Unavailable::NoLeader));
+            return;
+        }
+        self.know(id);
         match self.table.renew(id, Instant::now()) {
-            Renewal::Unknown => Some(Ok(None)),
-            Renewal::Ending => None,
-            Renewal::Renewed { ttl, clear_checkpoint } => {
-                if clear_checkpoint {
-                    self.note(vec![(id, 0)]);
-                }
-                Some(Ok(Some(ttl)))
-            }
+            Renewal::Unknown => drop(answer.send(Ok(None))),
+            Renewal::Renewed { ttl } => drop(answer.send(Ok(Some(ttl)))),
+            Renewal::Checkpointed { ttl } => self.checkpoints.void(id, ttl, answer),
+            Renewal::Ending => self.ending.entry(id).or_default().push(answer),
         }
     }
 
     fn revoke_due(&mut self) {
+        let Some(term) = *self.leading.borrow() else { return };
         while self.revocations.len() < REVOCATIONS_MAX {
             let Some(id) = self.table.take_due(Instant::now()) else { return };
             let proposer = Arc::clone(&self.proposer);
             self.revocations.push(Box::pin(async move {
-                (id, proposer.propose_internal(Command::LeaseRevoke { id }).await.map(drop))
+                (id, proposer.propose_as_leader(term, Command::LeaseRevoke { id }).await.map(drop))
             }));
         }
     }
@@ -293,21 +331,12 @@ impl Keeper {
         }
     }
 
-    fn note_remaining_lives(&self) {
-        let notes = self.table.checkpoints(Instant::now());
-        for chunk in notes.chunks(CHECKPOINTS_PER_ENTRY) {
-            self.note(chunk.to_vec());
-        }
-    }
-
-    /// Proposes notes without waiting: one that is lost only lets a lease live longer after an election.
-    fn note(&self, lives: Vec<(LeaseId, i64)>) {
-        let checkpoints = lives.into_iter().map(|(id, remaining)| model::LeaseCheckpoint { id, remaining }).collect();
+    fn checkpoint_due(&mut self) {
+        let Some(term) = *self.leading.borrow() else { return };
         let proposer = Arc::clone(&self.proposer);
-        tokio::spawn(async move {
-            if let Err(error) = proposer.propose_internal(Command::LeaseCheckpoint(checkpoints)).await {
-                tracing::debug!(%error, "could not note what leases have left");
-            }
+        self.checkpoints.propose_due(&mut self.table, Instant::now(), move |checkpoints| {
+            let command = Command::LeaseCheckpoint(checkpoints);
+            Box::pin(async move { proposer.propose_as_leader(term, command).await.map(|(index, _)| index) })
         });
     }
 }

@@ -1,9 +1,12 @@
 //! How long each lease has to live, by this member's monotonic clock: a table that is told the time.
 //!
-//! Invariants: a lease is in `deadlines` if and only if its clock runs, which is while this member leads and no revocation
-//! is under way; clocks only ever run too long, never too short (a new leader starts every lease anew, with a grace on
-//! top, since the old one may have renewed it until the end). That a lease exists is a replicated fact and decided
-//! elsewhere: `state` holds it, this table follows.
+//! Invariants: a lease is in `deadlines` if and only if its clock runs, which is while this member leads and no revocation is under
+//! way; clocks only ever run too long, never too short. What a leader renewed is in no log, so the next one begins every lease anew,
+//! with a grace on top. Lest that make a lease immortal that nobody renews, the leader has noted in the log what such a lease has left
+//! (a *checkpoint*): from when a member applied that, the lease ends by that member's clock too, whoever leads, until a renewal
+//! has voided it in the log. When a lease is due for one is `checkpoint_pace`'s to say.
+//!
+//! That a lease exists is a replicated fact and decided elsewhere: `state` holds it, this table follows.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -12,21 +15,21 @@ use consensus::LeaseLife;
 use model::LeaseId;
 use tokio::time::Instant;
 
+use crate::checkpoint_pace::{CheckpointPace, again_after};
+
 /// Leases above this many are spread out when a leader starts their clocks, so that they do not all end at once.
 const SPREAD_ABOVE: usize = 1000;
 
 /// How many leases a second may end after such a start (etcd's figure).
 const SPREAD_PER_SECOND: usize = 750;
 
-/// Leases that live longer than this have their remaining life noted in the log, so that elections do not make them
-/// immortal (etcd's figure).
-const CHECKPOINT_TTL_MIN: i64 = 300;
-
 /// Answer to a keepalive.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Renewal {
-    /// The lease lives for this many seconds from now; if `clear_checkpoint`, an older note of its remaining life is void.
-    Renewed { ttl: i64, clear_checkpoint: bool },
+    /// The lease lives for this many seconds from now.
+    Renewed { ttl: i64 },
+    /// It does here; but the log says, or may say, that it has less. To be promised when the log says so no more.
+    Checkpointed { ttl: i64 },
     /// Its time is up, its revocation is under way: the answer is known when that is applied.
     Ending,
     /// There is no such lease.
@@ -36,9 +39,15 @@ pub(crate) enum Renewal {
 #[derive(Debug)]
 struct Lease {
     ttl: i64,
-    /// Noted remaining life; zero if none.
-    checkpoint: i64,
+    /// When it ends as the last checkpoint has it; none if it has its full TTL for all that the log says.
+    checkpoint: Option<Instant>,
+    /// Whether a checkpoint of it was handed to the log and is not known to have been applied or refused.
+    in_flight: bool,
     deadline: Option<Instant>,
+    /// When it is due for a checkpoint.
+    checkpoint_at: Option<Instant>,
+    /// Its time was up, and a revocation may be in the log: this leader renews it no more.
+    ending: bool,
 }
 
 /// All leases, with their clocks while this member leads.
@@ -46,46 +55,62 @@ struct Lease {
 pub(crate) struct LeaseTable {
     leases: BTreeMap<LeaseId, Lease>,
     deadlines: BTreeSet<(Instant, LeaseId)>,
-    /// When clocks run, and what a fresh clock is given on top of the TTL.
+    checkpoint_times: BTreeSet<(Instant, LeaseId)>,
+    pace: CheckpointPace,
     leading: bool,
 }
 
 impl LeaseTable {
     /// A lease was granted at about `now`.
     pub(crate) fn grant(&mut self, id: LeaseId, ttl: i64, now: Instant) {
-        self.leases.insert(id, Lease { ttl, checkpoint: 0, deadline: None });
+        self.remove(id);
+        let lease =
+            Lease { ttl, checkpoint: None, in_flight: false, deadline: None, checkpoint_at: None, ending: false };
+        self.leases.insert(id, lease);
         if self.leading {
-            self.start_clock(id, now + seconds(ttl));
+            self.start_full_life(id, now);
         }
+    }
+
+    pub(crate) fn contains(&self, id: LeaseId) -> bool {
+        self.leases.contains_key(&id)
     }
 
     /// A lease is gone. Returns whether it was known.
     pub(crate) fn remove(&mut self, id: LeaseId) -> bool {
-        let Some(lease) = self.leases.remove(&id) else { return false };
-        if let Some(deadline) = lease.deadline {
-            self.deadlines.remove(&(deadline, id));
-        }
-        true
+        self.set_deadline(id, None);
+        self.set_checkpoint_at(id, None);
+        self.leases.remove(&id).is_some()
     }
 
-    /// The remaining life of a lease was noted; zero voids the note.
-    pub(crate) fn checkpoint(&mut self, id: LeaseId, remaining: i64) {
+    /// A checkpoint was applied at about `now`: seconds left when it was proposed; zero voids the one before.
+    pub(crate) fn checkpoint(&mut self, id: LeaseId, remaining: i64, now: Instant) {
         if let Some(lease) = self.leases.get_mut(&id) {
-            lease.checkpoint = remaining;
+            lease.checkpoint = (remaining > 0).then(|| now + seconds(remaining));
         }
     }
 
-    /// This member leads from `now` on: every clock starts anew, with `grace` on top.
+    /// Another leader is known from `now` on, perhaps this member.
+    pub(crate) fn leader_changed(&mut self, now: Instant) {
+        self.pace.leader_changed(now);
+    }
+
+    /// This member leads from `now` on: every clock starts anew, with `grace` on top, but where a checkpoint counts.
     pub(crate) fn promote(&mut self, now: Instant, grace: Duration) {
+        self.demote();
         self.leading = true;
-        self.deadlines.clear();
         let spread = self.leases.len() >= SPREAD_ABOVE;
         let mut ends: Vec<(Instant, LeaseId)> =
-            self.leases.iter().map(|(id, lease)| (now + seconds(lease.life()) + grace, *id)).collect();
+            self.leases.iter().map(|(id, lease)| (lease.end(now, grace), *id)).collect();
         ends.sort_unstable();
         for (rank, (deadline, id)) in ends.into_iter().enumerate() {
             let earliest = if spread { now + seconds_of_rank(rank) } else { now };
-            self.start_clock(id, deadline.max(earliest));
+            let deadline = deadline.max(earliest);
+            let left = deadline - now;
+            self.set_deadline(id, Some(deadline));
+            let is_checkpointed = self.leases[&id].checkpoint.is_some();
+            let after = if is_checkpointed { again_after(left) } else { Some(self.pace.first_after(left, grace)) };
+            self.set_checkpoint_at(id, after.map(|after| now + after));
         }
     }
 
@@ -93,28 +118,29 @@ impl LeaseTable {
     pub(crate) fn demote(&mut self) {
         self.leading = false;
         self.deadlines.clear();
+        self.checkpoint_times.clear();
         for lease in self.leases.values_mut() {
-            lease.deadline = None;
+            (lease.deadline, lease.checkpoint_at) = (None, None);
+            (lease.in_flight, lease.ending) = (false, false);
         }
     }
 
     /// Gives a lease its full life back.
     pub(crate) fn renew(&mut self, id: LeaseId, now: Instant) -> Renewal {
-        let Some(lease) = self.leases.get_mut(&id) else { return Renewal::Unknown };
-        let Some(deadline) = lease.deadline else { return Renewal::Ending };
-        if deadline <= now {
+        let Some(lease) = self.leases.get(&id) else { return Renewal::Unknown };
+        if lease.ending || lease.deadline.is_none_or(|deadline| deadline <= now) {
             return Renewal::Ending;
         }
-        let clear_checkpoint = std::mem::take(&mut lease.checkpoint) != 0;
-        let ttl = lease.ttl;
-        self.start_clock(id, now + seconds(ttl));
-        Renewal::Renewed { ttl, clear_checkpoint }
+        let (ttl, is_checkpointed) = (lease.ttl, lease.checkpoint.is_some() || lease.in_flight);
+        self.start_full_life(id, now);
+        if is_checkpointed { Renewal::Checkpointed { ttl } } else { Renewal::Renewed { ttl } }
     }
 
     /// What a lease has left; zero when its time is up.
     pub(crate) fn life(&self, id: LeaseId, now: Instant) -> Option<LeaseLife> {
         let lease = self.leases.get(&id)?;
-        let left = lease.deadline.map_or(Duration::ZERO, |deadline| deadline.saturating_duration_since(now));
+        let running = lease.deadline.filter(|_| !lease.ending);
+        let left = running.map_or(Duration::ZERO, |deadline| deadline.saturating_duration_since(now));
         Some(LeaseLife { remaining: i64::try_from(left.as_secs()).unwrap_or(i64::MAX), granted_ttl: lease.ttl })
     }
 
@@ -125,36 +151,62 @@ impl LeaseTable {
 
     /// Takes a lease whose time is up: its clock stops, so that it is taken once.
     pub(crate) fn take_due(&mut self, now: Instant) -> Option<LeaseId> {
-        let (deadline, id) = *self.deadlines.first()?;
-        if deadline > now {
-            return None;
-        }
-        self.deadlines.pop_first();
-        self.leases.get_mut(&id).expect("a running clock belongs to a lease").deadline = None;
+        let (_, id) = *self.deadlines.first().filter(|(deadline, _)| *deadline <= now)?;
+        self.set_deadline(id, None);
+        self.set_checkpoint_at(id, None);
+        self.leases.get_mut(&id).expect("a running clock belongs to a lease").ending = true;
         Some(id)
     }
 
     /// A revocation failed: the lease, if it is still there, is due again at `at`.
     pub(crate) fn retry_at(&mut self, id: LeaseId, at: Instant) {
-        if self.leading && self.leases.contains_key(&id) {
-            self.start_clock(id, at);
+        if self.leading {
+            self.set_deadline(id, Some(at));
         }
     }
 
-    /// Long leases with what they have left, for the log.
-    pub(crate) fn checkpoints(&self, now: Instant) -> Vec<(LeaseId, i64)> {
-        self.leases
-            .iter()
-            .filter(|(_, lease)| lease.ttl > CHECKPOINT_TTL_MIN)
-            .filter_map(|(id, lease)| {
-                let left = lease.deadline?.saturating_duration_since(now).as_secs();
-                Some((*id, i64::try_from(left).unwrap_or(i64::MAX).clamp(1, lease.ttl)))
-            })
-            .filter(|(id, left)| *left < self.leases[id].life())
-            .collect()
+    /// When the next lease is due for a checkpoint.
+    pub(crate) fn next_checkpoint(&self) -> Option<Instant> {
+        self.checkpoint_times.first().map(|(at, _)| *at)
     }
 
-    /// Makes the table hold exactly `facts` (id, TTL, noted remaining life): after changes were missed.
+    /// Takes at most `count` leases that are due for a checkpoint, with the seconds that they have left, rounded up. They count as
+    /// in flight until [`Self::checkpoint_settled`].
+    pub(crate) fn take_checkpoints(&mut self, now: Instant, count: usize) -> Vec<(LeaseId, i64)> {
+        let due = self.checkpoint_times.iter().take_while(|(at, _)| *at <= now).take(count);
+        let due: Vec<LeaseId> = due.map(|(_, id)| *id).collect();
+        let mut taken = Vec::with_capacity(due.len());
+        for id in due {
+            let lease = self.leases.get_mut(&id).expect("a time belongs to a lease");
+            let deadline = lease.deadline.expect("a lease is due for a checkpoint while its clock runs");
+            let left = deadline.saturating_duration_since(now);
+            lease.in_flight = true;
+            self.set_checkpoint_at(id, again_after(left).map(|after| now + after));
+            taken.push((id, i64::try_from(left.as_secs() + 1).unwrap_or(i64::MAX)));
+        }
+        taken
+    }
+
+    /// The entry with these checkpoints, or one after it that voids them, was applied and told: the log holds what was told.
+    pub(crate) fn checkpoint_settled(&mut self, ids: impl Iterator<Item = LeaseId>) {
+        for id in ids {
+            if let Some(lease) = self.leases.get_mut(&id) {
+                lease.in_flight = false;
+            }
+        }
+    }
+
+    /// The entry with these checkpoints may not have come into the log: they are due again at `at`.
+    pub(crate) fn checkpoint_again_at(&mut self, ids: impl Iterator<Item = LeaseId>, at: Instant) {
+        for id in ids {
+            if self.leases.get(&id).is_some_and(|lease| lease.deadline.is_some() && !lease.ending) {
+                self.set_checkpoint_at(id, Some(at));
+            }
+        }
+    }
+
+    /// Makes the table hold exactly `facts` (id, TTL, checkpoint): after changes were missed. When a checkpoint was proposed is not
+    /// known then; it counts from now.
     pub(crate) fn reconcile(&mut self, facts: &[(LeaseId, i64, i64)], now: Instant) -> Vec<LeaseId> {
         let alive: BTreeSet<LeaseId> = facts.iter().map(|(id, ..)| *id).collect();
         let gone: Vec<LeaseId> = self.leases.keys().filter(|id| !alive.contains(id)).copied().collect();
@@ -162,27 +214,48 @@ impl LeaseTable {
             self.remove(*id);
         }
         for (id, ttl, remaining) in facts {
-            if !self.leases.contains_key(id) {
+            if !self.contains(*id) {
                 self.grant(*id, *ttl, now);
             }
-            self.checkpoint(*id, *remaining);
+            self.checkpoint(*id, *remaining, now);
         }
         gone
     }
 
-    fn start_clock(&mut self, id: LeaseId, deadline: Instant) {
-        let lease = self.leases.get_mut(&id).expect("only clocks of known leases are started");
-        if let Some(old) = lease.deadline.replace(deadline) {
-            self.deadlines.remove(&(old, id));
-        }
-        self.deadlines.insert((deadline, id));
+    fn start_full_life(&mut self, id: LeaseId, now: Instant) {
+        let life = seconds(self.leases.get(&id).expect("only clocks of known leases are started").ttl);
+        self.set_deadline(id, Some(now + life));
+        self.set_checkpoint_at(id, Some(now + CheckpointPace::healthy_after(life)));
+    }
+
+    fn set_deadline(&mut self, id: LeaseId, deadline: Option<Instant>) {
+        let Some(lease) = self.leases.get_mut(&id) else { return };
+        replace(&mut self.deadlines, id, &mut lease.deadline, deadline);
+    }
+
+    fn set_checkpoint_at(&mut self, id: LeaseId, at: Option<Instant>) {
+        let Some(lease) = self.leases.get_mut(&id) else { return };
+        replace(&mut self.checkpoint_times, id, &mut lease.checkpoint_at, at);
     }
 }
 
 impl Lease {
-    fn life(&self) -> i64 {
-        if self.checkpoint > 0 { self.checkpoint } else { self.ttl }
+    /// When it ends for all that the log says. Without a checkpoint the last leader may have renewed it until `now`. One with a
+    /// checkpoint was renewed by nobody, and has its grace once, not anew from each leader.
+    fn end(&self, now: Instant, grace: Duration) -> Instant {
+        match self.checkpoint {
+            Some(end) => (end + grace).max(now),
+            None => now + seconds(self.ttl) + grace,
+        }
     }
+}
+
+/// Keeps a lease's time and the order of all times the same.
+fn replace(order: &mut BTreeSet<(Instant, LeaseId)>, id: LeaseId, own: &mut Option<Instant>, new: Option<Instant>) {
+    if let Some(old) = std::mem::replace(own, new) {
+        order.remove(&(old, id));
+    }
+    order.extend(new.map(|new| (new, id)));
 }
 
 /// A TTL is bounded by 9,000,000,000 s at the edge; what a clock cannot hold lives for a century.
@@ -198,3 +271,7 @@ fn seconds_of_rank(rank: usize) -> Duration {
 #[cfg(test)]
 #[path = "leases_tests.rs"]
 mod tests;
+
+#[cfg(test)]
+#[path = "elections_tests.rs"]
+mod elections;

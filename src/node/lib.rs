@@ -8,6 +8,8 @@
 
 mod announcement;
 mod bootstrap;
+mod checkpoint_pace;
+mod checkpoints;
 mod claim_outcome;
 mod claim_request;
 mod claims;

@@ -4,8 +4,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use consensus::ProposeError;
-use model::{Command, Identity, Proposal, Rejection, Revision};
+use bytes::Bytes;
+use consensus::{Committed, ProposeError};
+use model::{Command, Identity, LogIndex, Proposal, Rejection, Revision, Term};
 use state::Outcome;
 use tokio::time::Instant;
 
@@ -43,9 +44,16 @@ impl Proposer {
         &self.ids
     }
 
-    /// Proposes a command of this member's own, with the rights of root.
-    pub(crate) async fn propose_internal(&self, command: Command) -> Result<(Revision, Outcome), Error> {
-        self.propose(Identity::default(), command).await
+    /// Proposes what this member decided by its own clocks as the leader in `term`, with the rights of root. It goes to this member's
+    /// own log while that term lasts, and never to another leader. Returns its place in the log, and the outcome.
+    ///
+    /// # Errors
+    ///
+    /// As [`Proposer::propose`]; [`Unavailable::NoLeader`] when the term is over.
+    pub(crate) async fn propose_as_leader(&self, term: Term, command: Command) -> Result<(LogIndex, Outcome), Error> {
+        let (payload, deadline) = self.prepare(Identity::default(), command)?;
+        let committed = self.answer(self.consensus.propose_as_leader(term, payload, deadline)).await?;
+        Ok((committed.log_id.index, committed.reply.result?))
     }
 
     /// Proposes `command` and waits until it is applied here: the revision of the answer's header, and the outcome.
@@ -58,18 +66,30 @@ impl Proposer {
     ///
     /// Dropping the future does not take the proposal back: it may still be committed.
     pub(crate) async fn propose(&self, identity: Identity, command: Command) -> Result<(Revision, Outcome), Error> {
+        let (payload, deadline) = self.prepare(identity, command)?;
+        let committed = self.answer(self.consensus.propose(payload, deadline)).await?;
+        Ok((committed.reply.revision, committed.reply.result?))
+    }
+
+    /// The bytes of a proposal, and how long it may take.
+    fn prepare(&self, identity: Identity, command: Command) -> Result<(Bytes, Instant), Error> {
         let proposal = Proposal { id: self.ids.proposal(), proposed_at_ms: (self.clock)(), identity, command };
         let payload = proposal.encode();
         if payload.len() > self.request_bytes_max {
             return Err(Rejection::RequestTooLarge.into());
         }
-        let deadline = Instant::now() + self.request_timeout;
+        Ok((payload, Instant::now() + self.request_timeout))
+    }
+
+    async fn answer(
+        &self,
+        proposed: impl Future<Output = Result<Committed, ProposeError>>,
+    ) -> Result<Committed, Unavailable> {
         let _pending = Pending::new(&self.measures.proposals_pending);
-        let committed = self.consensus.propose(payload, deadline).await.map_err(|error| {
+        proposed.await.map_err(|error| {
             self.measures.proposals_failed.fetch_add(1, Ordering::Relaxed);
             unavailable(error)
-        })?;
-        Ok((committed.reply.revision, committed.reply.result?))
+        })
     }
 }
 

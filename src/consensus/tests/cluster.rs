@@ -159,6 +159,8 @@ async fn another_leads_when_the_leader_is_gone_and_it_catches_up_when_it_is_back
 async fn k21_a_leader_without_its_quorum_answers_nothing_and_stops_calling_itself_leader() {
     let cluster = Cluster::of(&[1, 2, 3]).await;
     let old = cluster.leader().await;
+    let term = cluster.at(old).handle.term();
+    assert!(cluster.at(old).handle.is_confirmed_leader_in(term));
     cluster.wires.cut(&url(old));
     let soon_over = Instant::now() + Duration::from_millis(1_500);
     let (read, write) = tokio::join!(
@@ -168,7 +170,7 @@ async fn k21_a_leader_without_its_quorum_answers_nothing_and_stops_calling_itsel
     assert!(matches!(read, Err(ReadIndexError::NoLeader | ReadIndexError::Timeout)), "{read:?}");
     assert!(matches!(write, Err(ProposeError::NoLeader | ProposeError::Timeout)), "{write:?}");
     assert_eq!(*cluster.at(old).handle.leadership().borrow(), Leadership::None);
-    assert!(!cluster.at(old).handle.is_confirmed_leader());
+    assert!(!cluster.at(old).handle.is_confirmed_leader_in(term));
 
     let leads = |member: &u64| matches!(*cluster.at(*member).handle.leadership().borrow(), Leadership::Leader { .. });
     let next = *[1, 2, 3].iter().find(|member| **member != old && leads(member)).expect("the majority has a leader");
@@ -176,6 +178,52 @@ async fn k21_a_leader_without_its_quorum_answers_nothing_and_stops_calling_itsel
     cluster.wires.mend(&url(old));
     cluster.at(old).handle.read_index(soon()).await.unwrap();
     assert_eq!(cluster.at(old).get("k").as_deref(), Some("2"));
+    cluster.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn k05_what_a_leader_proposes_as_such_goes_to_no_other_leader_and_to_no_other_term() {
+    let cluster = Cluster::of(&[1, 2, 3]).await;
+    let old = cluster.leader().await;
+    let term = cluster.at(old).handle.term();
+    let as_leader = |member: u64, key: &str| {
+        let (handle, put) = (cluster.at(member).handle.clone(), put(key, "v"));
+        async move { handle.propose_as_leader(term, put, soon()).await }
+    };
+    as_leader(old, "leads").await.unwrap();
+    assert_eq!(cluster.at(old).get("leads").as_deref(), Some("v"));
+
+    // Cut off, it decides something; another leads before that reaches anyone.
+    cluster.wires.cut(&url(old));
+    let stale = tokio::spawn(as_leader(old, "stale"));
+    let others = [1, 2, 3].into_iter().filter(|member| *member != old);
+    let leads = |member: &u64| matches!(*cluster.at(*member).handle.leadership().borrow(), Leadership::Leader { .. });
+    let elected = async {
+        loop {
+            if let Some(next) = others.clone().find(leads) {
+                return next;
+            }
+            sleep(Duration::from_millis(5)).await;
+        }
+    };
+    let next = timeout(Duration::from_secs(20), elected).await.unwrap();
+    cluster.wires.mend(&url(old));
+    cluster.at(next).put("k", "1").await;
+    cluster.caught_up(old, next).await;
+    let refused = stale.await.unwrap();
+    assert!(matches!(refused, Err(ProposeError::LeaderChanged | ProposeError::NoLeader)), "{refused:?}");
+    // A follower, it hands nothing on; leading again, it is not the leader that decided.
+    let follows = as_leader(old, "stale").await.unwrap_err();
+    assert!(!follows.may_be_applied(), "{follows}");
+    cluster.at(next).handle.move_leader(id(old), soon()).await.unwrap();
+    cluster.at(old).put("k", "2").await;
+    let leads_again = as_leader(old, "stale").await.unwrap_err();
+    assert!(!leads_again.may_be_applied(), "{leads_again}");
+    cluster.at(old).put("k", "3").await;
+    for member in [1, 2, 3] {
+        cluster.at(member).handle.read_index(soon()).await.unwrap();
+        assert_eq!(cluster.at(member).get("stale"), None);
+    }
     cluster.shutdown().await;
 }
 
