@@ -20,30 +20,6 @@ impl Handle {
         assert!(self.lease_authority().set(authority).is_ok(), "one lease keeper");
     }
 
-    /// Has `leader` give leases their full life back: the TTL of each, or none where there is no such lease.
-    ///
-    /// # Errors
-    ///
-    /// [`NotLeading`]: it does not lead, or did not answer in time. Asking again is safe.
-    pub async fn renew_leases(
-        &self,
-        leader: MemberId,
-        ids: &[LeaseId],
-        deadline: Instant,
-    ) -> Result<Vec<Option<i64>>, NotLeading> {
-        use pb::renew_leases_response::Outcome;
-        let peer = self.peers().to(leader.get()).ok_or(NotLeading)?;
-        let header = Some(self.peers().header(leader.get()));
-        let request = pb::RenewLeasesRequest { header, ids: ids.iter().map(|id| id.get()).collect() };
-        let answer = peer.renew_leases(request, until(deadline)).await;
-        match self.peers().heed(answer).ok().and_then(|response| response.outcome) {
-            Some(Outcome::Renewed(renewed)) if renewed.ttls.len() == ids.len() => {
-                Ok(renewed.ttls.into_iter().map(|ttl| (ttl > 0).then_some(ttl)).collect())
-            }
-            Some(Outcome::Renewed(_) | Outcome::NotLeader(_)) | None => Err(NotLeading),
-        }
-    }
-
     /// Asks `leader` what a lease has left; none when there is no such lease.
     ///
     /// # Errors

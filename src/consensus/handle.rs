@@ -19,6 +19,7 @@ use crate::peers::Peers;
 use crate::pending::Pending;
 use crate::read_index::Reader;
 use crate::reconfiguration::Reconfiguration;
+use crate::renewals::Renewal;
 use crate::roster::Roster;
 use crate::types::{Raft, TypeConfig};
 use crate::watermark::Watermark;
@@ -40,6 +41,7 @@ pub(crate) struct Shared {
     pub(crate) admission: Arc<Admission>,
     pub(crate) pending: Pending,
     pub(crate) forwards: mpsc::Sender<Forward>,
+    pub(crate) renewals: mpsc::Sender<Renewal>,
     pub(crate) reads: mpsc::Sender<Reader>,
     pub(crate) leadership: watch::Receiver<Leadership>,
     pub(crate) freshness: Freshness,
@@ -152,6 +154,10 @@ impl Handle {
 
     pub(crate) fn forwards(&self) -> &mpsc::Sender<Forward> {
         &self.shared.forwards
+    }
+
+    pub(crate) fn renewals(&self) -> &mpsc::Sender<Renewal> {
+        &self.shared.renewals
     }
 
     pub(crate) fn reads(&self) -> &mpsc::Sender<Reader> {

@@ -34,6 +34,7 @@ mod watermark;
 
 mod ask_leader;
 mod lease_authority;
+mod renewals;
 
 mod members;
 mod reconfiguration;

@@ -27,6 +27,7 @@ use crate::peers::Peers;
 use crate::pending::Pending;
 use crate::read_index::{READ_INBOX, ReadIndexTask};
 use crate::removal::RemovalTask;
+use crate::renewals::{RENEWAL_INBOX, RenewalTask};
 use crate::roster::Roster;
 use crate::service::Service;
 use crate::snapshot::{self, Durable};
@@ -197,6 +198,9 @@ fn serve(config: &Config, tasks: &mut Tasks, core: Core, applied: Applied) -> Ha
     let (forwards, inbox) = mpsc::channel(FORWARD_INBOX);
     let task = ForwardTask { peers: peers.clone(), inbox, phase: tasks.phase() };
     tasks.spawn("the forwarding of proposals", task.run());
+    let (renewals, inbox) = mpsc::channel(RENEWAL_INBOX);
+    let task = RenewalTask { peers: peers.clone(), inbox, phase: tasks.phase() };
+    tasks.spawn("the forwarding of keepalives", task.run());
     Handle::new(Shared {
         member: config.member,
         roster,
@@ -205,6 +209,7 @@ fn serve(config: &Config, tasks: &mut Tasks, core: Core, applied: Applied) -> Ha
         admission,
         pending,
         forwards,
+        renewals,
         reads,
         leadership,
         freshness,

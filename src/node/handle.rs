@@ -306,10 +306,7 @@ impl Handle {
     ///
     /// [`Unavailable`] when no leader answers in time.
     pub async fn lease_keep_alive(&self, id: LeaseId) -> Result<Option<i64>, Unavailable> {
-        let there = |leader, deadline| async move {
-            let renewed = self.inner.consensus.renew_leases(leader, &[id], deadline).await?;
-            Ok(renewed.first().copied().flatten())
-        };
+        let there = |leader, deadline| self.inner.consensus.renew_lease(leader, id, deadline);
         self.ask_lease_authority(|keeper| async move { keeper.keep_alive(id).await }, there).await
     }
 

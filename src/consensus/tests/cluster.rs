@@ -1,15 +1,20 @@
 //! Three members on one another's wires: elections, forwarding, membership, snapshots.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use model::MemberId;
+use futures::future::{self, BoxFuture};
+use model::{LeaseId, MemberId};
+use tokio::sync::watch;
 use tokio::time::{Instant, sleep, timeout};
 
 use super::wires::{Outlet, Wires};
 use super::{Disks, Member, put, soon};
 use crate::{
-    Config, Error, Leadership, MemberChange, MemberInfo, MembersError, ProposeError, ReadIndexError, TransferError,
+    Config, Error, Leadership, LeaseAuthority, LeaseLife, MemberChange, MemberInfo, MembersError, NotLeading,
+    ProposeError, ReadIndexError, TransferError,
 };
 
 fn id(member: u64) -> MemberId {
@@ -333,5 +338,54 @@ async fn k17_who_is_far_behind_is_sent_the_state_twice_if_need_be() {
         cluster.at(behind).handle.read_index(soon()).await.unwrap();
         assert_eq!(cluster.at(behind).get("k").as_deref(), Some("back"));
     }
+    cluster.shutdown().await;
+}
+
+/// Renews leases with odd ids, once it is told to, and counts how often it is asked.
+struct OddLeases {
+    calls: AtomicUsize,
+    open: watch::Receiver<bool>,
+}
+
+impl LeaseAuthority for Arc<OddLeases> {
+    fn renew(&self, ids: Vec<LeaseId>) -> BoxFuture<'static, Result<Vec<Option<i64>>, NotLeading>> {
+        self.calls.fetch_add(1, Ordering::Relaxed);
+        let mut open = self.open.clone();
+        Box::pin(async move {
+            let _ = open.wait_for(|open| *open).await;
+            Ok(ids.into_iter().map(|id| (id.get() % 2 == 1).then_some(id.get())).collect())
+        })
+    }
+
+    fn life(&self, _id: LeaseId) -> BoxFuture<'static, Result<Option<LeaseLife>, NotLeading>> {
+        Box::pin(future::ready(Err(NotLeading)))
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn keepalives_of_a_followers_clients_travel_together() {
+    const CLIENTS: i64 = 2_000;
+    let cluster = Cluster::of(&[1, 2, 3]).await;
+    let (leader, follower) = (cluster.leader().await, cluster.follower().await);
+    // So that the follower knows the members.
+    cluster.at(follower).put("k", "v").await;
+    let (gate, open) = watch::channel(false);
+    let leases = Arc::new(OddLeases { calls: AtomicUsize::new(0), open });
+    cluster.at(leader).handle.serve_leases(Arc::new(leases.clone()));
+    let handle = &cluster.at(follower).handle;
+    let renewals = (1..=CLIENTS).map(|lease| handle.renew_lease(id(leader), LeaseId::new(lease), soon()));
+    let mut renewals = future::join_all(renewals);
+    // Now all are on their way, and the first few calls wait.
+    assert!(futures::poll!(&mut renewals).is_pending());
+    gate.send_replace(true);
+    let renewed = renewals.await;
+    for (lease, renewed) in (1..=CLIENTS).zip(renewed) {
+        assert_eq!(renewed, Ok((lease % 2 == 1).then_some(lease)));
+    }
+    let calls = leases.calls.load(Ordering::Relaxed);
+    assert!((1..=10).contains(&calls), "{calls} calls");
+
+    let nobody = handle.renew_lease(id(follower), LeaseId::new(1), soon()).await;
+    assert_eq!(nobody, Err(NotLeading), "it is not the leader, and has nobody who answers");
     cluster.shutdown().await;
 }
