@@ -17,6 +17,8 @@ pub(crate) struct History {
     pub(crate) guarded: Vec<String>,
     /// Keys under these prefixes are written by others than the recorded requests: such revisions need no explanation.
     pub(crate) unrecorded: Vec<String>,
+    /// How long after twice its time a lease that nobody renews may still have keys, in microseconds; none does not look.
+    pub(crate) lease_slack: Option<Instant>,
     /// The highest revision that a compaction was asked for; below it, watches need not know what was before an event.
     pub(crate) compacted: Revision,
 }

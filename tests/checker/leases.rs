@@ -10,9 +10,6 @@ use super::history::{
 use super::log::Log;
 use super::serial::Replay;
 
-/// Without a renewal, a lease must be gone after twice its time (an election may give it a second one) and this, in microseconds.
-const LATE_MICROS: u64 = 5_000_000;
-
 /// Holds every lease against what was said of it.
 pub(crate) fn check(history: &History, log: &Log, replay: &Replay, violations: &mut Vec<Violation>) {
     let mut by_lease: BTreeMap<i64, Vec<&LeaseRecord>> = BTreeMap::new();
@@ -23,7 +20,7 @@ pub(crate) fn check(history: &History, log: &Log, replay: &Replay, violations: &
     for (lease, records) in by_lease {
         let ended = replay.lease_ends.get(&lease).copied();
         let life = Life { lease, records, ended, seen_to_end: ended.and_then(|revision| log.first_seen(revision)) };
-        let found = [life.early(), life.risen(), life.late(end, replay), life.written_after(log)];
+        let found = [life.early(), life.risen(), life.late(end, history.lease_slack, replay), life.written_after(log)];
         let shown = life.told_gone().and_then(|gone| shown_after(history, lease, gone));
         let found = found.into_iter().flatten().chain(shown);
         violations.extend(found.map(|what| Violation { check: "lease", what: format!("lease {lease:x} {what}") }));
@@ -70,12 +67,12 @@ impl Life<'_> {
         Some(format!("was gone at {gone} us, but was renewed by a call at {called}"))
     }
 
-    /// It did not end, though nobody renewed it for long.
-    fn late(&self, end: Instant, replay: &Replay) -> Option<String> {
+    /// It did not end, though nobody renewed it for long: an election may give it its time once more, not again and again.
+    fn late(&self, end: Instant, slack: Option<Instant>, replay: &Replay) -> Option<String> {
         let (_, ttl) = self.renewals().last()?;
         replay.last.of_lease(self.lease).next()?;
         let last = self.records.iter().map(|record| record.returned).max()?;
-        let due = last + 2 * ttl + LATE_MICROS;
+        let due = last + 2 * ttl + slack?;
         (end > due).then(|| format!("was last renewed before {last} us for {ttl}, and still has keys at {end}"))
     }
 

@@ -23,7 +23,7 @@ impl Store {
     fn new() -> Self {
         let all = WatchRecord { name: "all".into(), prefix: String::new(), start: 1, deliveries: Vec::new() };
         let some = WatchRecord { name: "some".into(), prefix: "a".into(), start: 3, deliveries: Vec::new() };
-        let history = History { watches: vec![all, some], ..History::default() };
+        let history = History { watches: vec![all, some], lease_slack: Some(5 * SECOND), ..History::default() };
         Self { state: State::default(), revision: 1, now: 1000, history }
     }
 

@@ -8,6 +8,7 @@ mod dice;
 mod server;
 mod small_disk;
 
+mod cluster;
 mod differential;
 mod full_disk;
 mod kill;

@@ -33,6 +33,11 @@ impl SmallDisk {
         }
     }
 
+    /// Gives back what [`Self::fill`] took.
+    pub(crate) fn empty(&self) {
+        std::fs::remove_file(self.path.join("ballast")).expect("the ballast is there");
+    }
+
     /// Makes it larger.
     pub(crate) fn grow(&self, megabytes: u32) {
         self.run("mount", &["-o", &format!("remount,size={megabytes}m")]);
