@@ -46,6 +46,7 @@ pub(crate) struct Shared {
     pub(crate) leadership: watch::Receiver<Leadership>,
     pub(crate) freshness: Freshness,
     pub(crate) blank_term: watch::Receiver<u64>,
+    pub(crate) maintained: watch::Receiver<u64>,
     pub(crate) watermark: Arc<Watermark>,
     pub(crate) lease_authority: OnceLock<Arc<dyn LeaseAuthority>>,
     pub(crate) server: ServerMetrics,
@@ -79,6 +80,12 @@ impl Handle {
     #[must_use]
     pub fn leadership(&self) -> watch::Receiver<Leadership> {
         self.shared.leadership.clone()
+    }
+
+    /// Changes whenever a flush or a cleanup of the state has ended.
+    #[must_use]
+    pub fn maintained(&self) -> watch::Receiver<u64> {
+        self.shared.maintained.clone()
     }
 
     /// This member's term: part of every answer, so cheaper than the whole [`Handle::status`].

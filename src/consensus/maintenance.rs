@@ -48,6 +48,8 @@ pub(crate) struct MaintenanceTask {
     flushes: mpsc::Receiver<Flush>,
     cleanups: mpsc::Receiver<CleanupJob>,
     flushed: watch::Sender<Flushed>,
+    /// Counts jobs that ended, for those who wait for what they do.
+    ended: watch::Sender<u64>,
     log: Completions,
     execution: Execution,
     fault: FaultReport,
@@ -64,7 +66,15 @@ impl Maintenance {
         let (flushes, flush_inbox) = mpsc::channel(JOBS_MAX);
         let (cleanups, cleanup_inbox) = mpsc::channel(JOBS_MAX);
         let worker = Self { flushes, cleanups, started: 0, flushed: flushed.clone() };
-        let task = MaintenanceTask { flushes: flush_inbox, cleanups: cleanup_inbox, flushed, log, execution, fault };
+        let task = MaintenanceTask {
+            flushes: flush_inbox,
+            cleanups: cleanup_inbox,
+            flushed,
+            ended: watch::Sender::new(0),
+            log,
+            execution,
+            fault,
+        };
         (worker, task)
     }
 
@@ -113,6 +123,11 @@ impl Maintenance {
 }
 
 impl MaintenanceTask {
+    /// Changes whenever a job has ended.
+    pub(crate) fn ended(&self) -> watch::Receiver<u64> {
+        self.ended.subscribe()
+    }
+
     /// Runs until the apply worker is gone, or to the first fault. Flushes go first: proposals may be waiting for one.
     pub(crate) async fn run(mut self) {
         let mut cleanup = None;
@@ -151,6 +166,7 @@ impl MaintenanceTask {
             flushed.count += 1;
             flushed.durable = Some(durable);
         });
+        self.ended.send_modify(|count| *count += 1);
         Ok(())
     }
 
@@ -160,6 +176,7 @@ impl MaintenanceTask {
         let run = move || job.run().map(|has_more| (job, has_more));
         let (job, has_more) = self.execution.blocking(run).await?.map_err(Error::State)?;
         *cleanup = has_more.then_some(job);
+        self.ended.send_modify(|count| *count += 1);
         Ok(())
     }
 }

@@ -88,6 +88,7 @@ pub async fn start(config: Config, parts: Parts) -> Result<Started, Error> {
     // Before openraft: replaying may fill the machine's memory, and then waits for a flush.
     let admission = Admission::new(config.proposals_max, config.proposal_bytes_max);
     let mut tasks = Tasks::new(admission.clone(), thread, fault.clone());
+    let maintained = maintenance.ended();
     tasks.spawn("the state's maintenance", maintenance.run());
 
     let is_new = log.is_empty();
@@ -112,9 +113,15 @@ pub async fn start(config: Config, parts: Parts) -> Result<Started, Error> {
         silence: config.election_timeout,
     };
     tasks.spawn("the snapshot trigger", snapshot::trigger(raft.clone(), flushed));
-    let task = RemovalTask { member: config.member, newest: roster.subscribe(), fault, phase: tasks.phase() };
+    let task = RemovalTask {
+        peers: peers.clone(),
+        member: config.member,
+        newest: roster.subscribe(),
+        fault,
+        phase: tasks.phase(),
+    };
     tasks.spawn("the watch of the membership", task.run());
-    let applied = Applied { roster, pending, blank_term, watermark };
+    let applied = Applied { roster, pending, blank_term, maintained, watermark };
     let handle = serve(&config, &mut tasks, Core { raft, peers, admission, freshness }, applied);
     tasks.started(handle.clone());
     let peer = Arc::new(Service { identity, handle: handle.clone(), contact, intake });
@@ -175,13 +182,14 @@ struct Applied {
     roster: Roster,
     pending: Pending,
     blank_term: watch::Receiver<u64>,
+    maintained: watch::Receiver<u64>,
     watermark: Arc<Watermark>,
 }
 
 /// Spawns what answers callers, and returns the way to it.
 fn serve(config: &Config, tasks: &mut Tasks, core: Core, applied: Applied) -> Handle {
     let Core { raft, peers, admission, freshness } = core;
-    let Applied { roster, pending, blank_term, watermark } = applied;
+    let Applied { roster, pending, blank_term, maintained, watermark } = applied;
     let (leadership_sender, leadership) = watch::channel(Leadership::None);
     let task = LeadershipTask {
         metrics: raft.server_metrics(),
@@ -214,6 +222,7 @@ fn serve(config: &Config, tasks: &mut Tasks, core: Core, applied: Applied) -> Ha
         leadership,
         freshness,
         blank_term,
+        maintained,
         watermark,
         lease_authority: OnceLock::new(),
         server: raft.server_metrics(),

@@ -17,9 +17,6 @@ use crate::handle::Handle;
 /// A target that was heard within this time is in touch.
 const IN_TOUCH: Duration = Duration::from_millis(1_000);
 
-/// How often the target's progress is looked at.
-const LOOK_EVERY: Duration = Duration::from_millis(5);
-
 /// Why the leadership was not handed over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum TransferError {
@@ -51,11 +48,13 @@ impl Handle {
         if target == self.member() {
             return Ok(());
         }
+        let mut progress = self.raft().data_metrics();
         while !self.is_ready(target.get()) {
-            if Instant::now() >= deadline {
-                return Err(TransferError::Timeout);
+            match timeout_at(deadline, progress.changed()).await {
+                Ok(Ok(())) => {}
+                Ok(Err(_stopped)) => return Err(TransferError::NotLeader),
+                Err(_elapsed) => return Err(TransferError::Timeout),
             }
-            tokio::time::sleep(LOOK_EVERY).await;
         }
         let announced = self.raft().trigger().transfer_leader(target.get()).await;
         announced.map_err(|_stopped| TransferError::NotLeader)?;

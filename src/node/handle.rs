@@ -248,13 +248,14 @@ impl Handle {
     }
 
     async fn wait_until_cleaned(&self, revision: Revision) -> Result<(), Unavailable> {
-        const LOOK_EVERY: Duration = Duration::from_millis(10);
         let deadline = Instant::now() + self.inner.config.request_timeout();
+        let mut maintained = self.inner.consensus.maintained();
         while self.inner.reader.cleaned_revision() < revision {
-            if Instant::now() >= deadline {
-                return Err(Unavailable::Timeout);
+            match timeout_at(deadline, maintained.changed()).await {
+                Ok(Ok(())) => {}
+                Ok(Err(_stopped)) => return Err(Unavailable::Stopped),
+                Err(_elapsed) => return Err(Unavailable::Timeout),
             }
-            tokio::time::sleep(LOOK_EVERY).await;
         }
         Ok(())
     }

@@ -290,6 +290,16 @@ async fn a_member_joins_as_learner_is_promoted_and_another_is_removed() {
     assert!(matches!(cluster.at(removed).faults.lock()[0], Error::Removed));
     cluster.stop(removed).await;
     cluster.at(4).put("k", "after").await;
+
+    // Nobody speaks to it any more, but it asks.
+    cluster.start(removed).await;
+    let told = async {
+        while cluster.at(removed).faults.lock().is_empty() {
+            sleep(Duration::from_millis(5)).await;
+        }
+    };
+    timeout(Duration::from_secs(20), told).await.unwrap();
+    assert!(matches!(cluster.at(removed).faults.lock()[0], Error::Removed));
     cluster.shutdown().await;
 }
 
