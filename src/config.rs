@@ -130,6 +130,14 @@ pub(crate) struct ServerFlags {
     /// Applied entries after which the state is written out at the latest, and the log behind it may go
     #[arg(long, env = "ETCD_SNAPSHOT_COUNT", default_value_t = 100_000)]
     snapshot_count: u64,
+    /// Log entries that are kept behind that: a member that misses more is sent the state
+    #[arg(
+        long,
+        alias = "experimental-snapshot-catchup-entries",
+        env = "ETCD_SNAPSHOT_CATCHUP_ENTRIES",
+        default_value_t = node::CATCH_UP_ENTRIES
+    )]
+    snapshot_catchup_entries: u64,
     /// Certificate of this member for peer URLs with https://, PEM
     #[arg(long, env = "ETCD_PEER_CERT_FILE")]
     peer_cert_file: Option<PathBuf>,
@@ -221,6 +229,7 @@ impl ServerFlags {
         );
         ensure!(self.heartbeat_interval > 0, "--heartbeat-interval must be above 0");
         ensure!(self.snapshot_count > 0, "--snapshot-count must be above 0");
+        ensure!(self.snapshot_catchup_entries > 0, "--snapshot-catchup-entries must be above 0");
         ensure!(self.max_txn_ops > 0, "--max-txn-ops must be above 0");
         ensure!(self.max_request_bytes > 0, "--max-request-bytes must be above 0");
         let listen = self.listen_addresses()?;
@@ -242,7 +251,7 @@ impl ServerFlags {
                 heartbeat_interval: Duration::from_millis(self.heartbeat_interval),
                 election_timeout: Duration::from_millis(self.election_timeout),
                 snapshot_count: self.snapshot_count,
-                catch_up_entries: node::CATCH_UP_ENTRIES,
+                catch_up_entries: self.snapshot_catchup_entries,
                 request_bytes_max: self.max_request_bytes,
                 limits: Limits { txn_ops_max: self.max_txn_ops },
                 auto_compaction: self.auto_compaction()?,
