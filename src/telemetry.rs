@@ -7,8 +7,8 @@ use tracing_subscriber::EnvFilter;
 
 use crate::config::LogFormat;
 
-/// Libraries that say at `info` what only their own developers want to know.
-const QUIET: &str = "openraft=warn,fjall=warn,lsm_tree=warn";
+/// Libraries that say what only their own developers want to know; openraft warns of every call that a silent member does not answer.
+const QUIET: &str = "openraft=error,fjall=warn,lsm_tree=warn";
 
 /// Starts logging. `level` is a level or a filter such as `info,watch=debug`; a filter may raise what is quiet otherwise.
 ///

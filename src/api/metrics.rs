@@ -85,7 +85,7 @@ impl Collector for MemberCollector {
         let gauges = [
             ("etcd_server_has_leader", "Whether a leader is known.", i64::from(status.leader.is_some())),
             ("etcd_server_is_leader", "Whether this member leads.", i64::from(status.leader == Some(member))),
-            ("etcd_server_is_learner", "Whether this member has no vote.", 0),
+            ("etcd_server_is_learner", "Whether this member has no vote.", i64::from(self.0.is_learner())),
             ("etcd_mvcc_db_total_size_in_bytes", "Bytes that the store takes.", signed(status.size)),
             ("etcd_mvcc_db_total_size_in_use_in_bytes", "Bytes of them that hold data.", signed(status.size_in_use)),
             ("etcd_debugging_mvcc_current_revision", "Revision of the store.", self.0.revision().get()),

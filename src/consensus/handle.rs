@@ -2,6 +2,7 @@
 //! in a file of its own (`propose`, `read_index`, `members`, `transfer`, `ask_leader`).
 
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use model::{LogIndex, MemberId, Term};
 use openraft::ServerState;
@@ -37,6 +38,7 @@ pub(crate) struct Shared {
     pub(crate) raft: Raft,
     pub(crate) roster: Roster,
     pub(crate) peers: Peers,
+    pub(crate) heartbeat: Duration,
     pub(crate) reconfiguration: Reconfiguration,
     pub(crate) admission: Arc<Admission>,
     pub(crate) pending: Pending,
@@ -145,6 +147,10 @@ impl Handle {
 
     pub(crate) fn peers(&self) -> &Peers {
         &self.shared.peers
+    }
+
+    pub(crate) fn heartbeat(&self) -> Duration {
+        self.shared.heartbeat
     }
 
     pub(crate) fn reconfiguration(&self) -> Reconfiguration {

@@ -96,6 +96,12 @@ impl Handle {
         self.roster().members()
     }
 
+    /// Whether this member follows without a vote.
+    #[must_use]
+    pub fn is_learner(&self) -> bool {
+        self.roster().is_learner(self.member().get())
+    }
+
     /// Changes the membership, through the leader, and returns the members after it.
     ///
     /// # Errors
@@ -179,7 +185,9 @@ impl Handle {
     }
 
     fn health(&self) -> Health {
-        Health::now(self.member().get(), &self.raft().data_metrics().borrow_watched(), self.reconfiguration())
+        let data = self.raft().data_metrics();
+        let data = data.borrow_watched();
+        Health::now(self.member().get(), &data, self.heartbeat(), self.reconfiguration())
     }
 }
 

@@ -5,6 +5,7 @@
 
 use std::future::Future;
 use std::io;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,7 +14,7 @@ use futures::stream::BoxStream;
 use futures::{FutureExt, Stream, StreamExt, future};
 use openraft::alias::{SnapshotOf, VoteOf};
 use openraft::errors::{NetworkError, RPCError, ReplicationClosed, StreamingError, Unreachable};
-use openraft::network::{RPCOption, RaftNetworkFactory, RaftNetworkV2, stream_append_sequential};
+use openraft::network::{Backoff, RPCOption, RaftNetworkFactory, RaftNetworkV2, stream_append_sequential};
 use openraft::raft::{
     AppendEntriesRequest, AppendEntriesResponse, SnapshotResponse, StreamAppendResult, TransferLeaderRequest,
     TransferLeaderResponse, VoteRequest, VoteResponse,
@@ -24,6 +25,9 @@ use crate::frames::{self, Malformed};
 use crate::peers::Peers;
 use crate::snapshot::{self, SnapshotData};
 use crate::types::{MemberInfo, TypeConfig};
+
+/// Pause after a member could not be reached.
+const RETRY_PAUSE: Duration = Duration::from_millis(100);
 
 /// Opens ways to members.
 pub(crate) struct Network {
@@ -48,6 +52,8 @@ pub(crate) struct Link {
     target: u64,
     lane: Lane,
     idle: Duration,
+    /// Of the heartbeats, whether the last one was lost: said once, not ten times a second.
+    is_silent: bool,
 }
 
 type AppendResults<'s> = BoxStream<'s, Result<StreamAppendResult<TypeConfig>, RPCError<TypeConfig>>>;
@@ -55,7 +61,7 @@ type AppendResults<'s> = BoxStream<'s, Result<StreamAppendResult<TypeConfig>, RP
 impl Network {
     fn link(&self, target: u64, info: &MemberInfo, lane: Lane) -> Link {
         let peer = self.peers.at(target, &info.peer_urls);
-        Link { peers: self.peers.clone(), peer, target, lane, idle: self.idle }
+        Link { peers: self.peers.clone(), peer, target, lane, idle: self.idle, is_silent: false }
     }
 }
 
@@ -72,11 +78,16 @@ impl RaftNetworkFactory<TypeConfig> for Network {
 }
 
 impl Link {
-    /// Opens the stream that replicates.
+    /// Opens the stream that replicates, once there is something to send: openraft makes its pauses after a failure by giving the
+    /// first request late, and a stream that did not ask for it would fail again at once, without end.
     async fn replicate<S>(self, input: S) -> Result<AppendResults<'static>, RPCError<TypeConfig>>
     where
         S: Stream<Item = AppendEntriesRequest<TypeConfig>> + Send + Unpin + 'static,
     {
+        let mut input = input.peekable();
+        if Pin::new(&mut input).peek().await.is_none() {
+            return Ok(futures::stream::empty().boxed());
+        }
         let mut header = Some(self.peers.header(self.target));
         let requests = input.map(move |request| frames::append(header.take(), request)).boxed();
         let opened = self.peer.append(requests, self.idle).await;
@@ -86,6 +97,17 @@ impl Link {
             frames::read_appended(response).map_err(unreadable)
         });
         Ok(end_after_refusal(results).boxed())
+    }
+
+    /// Logs that a member fell silent, and that it is back.
+    fn note(&mut self, error: Option<&CallError>) {
+        let was_silent = std::mem::replace(&mut self.is_silent, error.is_some());
+        let member = format_args!("{:x}", self.target).to_string();
+        match error {
+            Some(error) if !was_silent => tracing::warn!(member, %error, "a member does not answer heartbeats"),
+            None if was_silent => tracing::info!(member, "a member answers heartbeats again"),
+            Some(_) | None => {}
+        }
     }
 
     fn clone_for_stream(&self) -> Self {
@@ -114,6 +136,7 @@ impl RaftNetworkV2<TypeConfig> for Link {
     ) -> Result<AppendEntriesResponse<TypeConfig>, RPCError<TypeConfig>> {
         let request = frames::append(Some(self.peers.header(self.target)), rpc);
         let answer = self.peer.heartbeat(request, option.soft_ttl()).await;
+        self.note(answer.as_ref().err());
         let result = frames::read_appended(self.peers.heed(answer).map_err(rpc_error)?).map_err(unreadable)?;
         Ok(match result {
             Ok(last) => AppendEntriesResponse::PartialSuccess(last),
@@ -158,6 +181,11 @@ impl RaftNetworkV2<TypeConfig> for Link {
         let request = frames::vote_request(self.peers.header(self.target), &rpc);
         let answer = self.peer.pre_vote(request, option.soft_ttl()).await;
         frames::read_vote_response(self.peers.heed(answer).map_err(rpc_error)?).map_err(unreadable)
+    }
+
+    /// As often as a connection is tried.
+    fn backoff(&self) -> Option<Backoff> {
+        Some(Backoff::new(std::iter::repeat(RETRY_PAUSE)))
     }
 
     async fn full_snapshot(

@@ -14,8 +14,9 @@ use crate::members::{MemberChange, MembersError};
 use crate::roster::Member;
 use crate::types::{MemberInfo, Membership, StoredMembership, TypeConfig};
 
-/// Silence after which a member counts as down (etcd's figure).
-const DOWN_AFTER: Duration = Duration::from_secs(5);
+/// Heartbeats without an answer after which a member counts as down, for as long as a change of the membership lasts: a voter that is
+/// added while another is down, and never comes, would cost the quorum.
+const DOWN_AFTER_HEARTBEATS: u32 = 5;
 
 /// How far a learner must be, in per cent of the leader's log, before it may vote (etcd's figure).
 const READY_PERCENT: u64 = 90;
@@ -50,10 +51,16 @@ pub(crate) enum Step {
 }
 
 impl Health {
-    pub(crate) fn now(member: u64, metrics: &RaftDataMetrics<TypeConfig>, rules: Reconfiguration) -> Self {
+    pub(crate) fn now(
+        member: u64,
+        metrics: &RaftDataMetrics<TypeConfig>,
+        heartbeat: Duration,
+        rules: Reconfiguration,
+    ) -> Self {
+        let down_after = heartbeat * DOWN_AFTER_HEARTBEATS;
         let last = metrics.last_log.map_or(0, |id| id.index);
         let heartbeats = metrics.heartbeat.iter().flatten();
-        let active = heartbeats.filter(|(_, at)| at.is_some_and(|at| at.elapsed() < DOWN_AFTER)).map(|(id, _)| *id);
+        let active = heartbeats.filter(|(_, at)| at.is_some_and(|at| at.elapsed() < down_after)).map(|(id, _)| *id);
         let matched = metrics.replication.iter().flatten();
         let is_ready = |index: u64| index.saturating_mul(100) >= last.saturating_mul(READY_PERCENT);
         let ready = matched.filter(|(_, at)| at.is_some_and(|at| is_ready(at.index))).map(|(id, _)| *id);

@@ -50,6 +50,13 @@ impl Roster {
         self.newest.borrow().get_node(&member).map(|info| info.peer_urls.clone())
     }
 
+    /// Whether `member` follows without a vote. Asked for every call of a client.
+    pub(crate) fn is_learner(&self, member: u64) -> bool {
+        let newest = self.newest.borrow();
+        let has_vote = newest.get_joint_config().iter().any(|config| config.contains(&member));
+        !has_vote && newest.get_node(&member).is_some()
+    }
+
     /// Whether `member` is the only one that votes.
     pub(crate) fn is_sole_voter(&self, member: u64) -> bool {
         self.newest.borrow().voter_ids().eq([member])
@@ -103,6 +110,7 @@ mod tests {
         let found: Vec<_> = roster.members().into_iter().map(|member| (member.id.get(), member.is_learner)).collect();
         assert_eq!(found, [(2, false), (5, true), (9, false)]);
         assert!(!roster.is_sole_voter(2));
+        assert!(roster.is_learner(5) && !roster.is_learner(2) && !roster.is_learner(7));
         roster.set(membership(8, &[2], &[5]));
         assert!(roster.is_sole_voter(2) && roster.peer_urls(9).is_none());
     }

@@ -213,6 +213,7 @@ fn serve(config: &Config, tasks: &mut Tasks, core: Core, applied: Applied) -> Ha
         member: config.member,
         roster,
         peers,
+        heartbeat: config.heartbeat,
         reconfiguration: config.reconfiguration,
         admission,
         pending,

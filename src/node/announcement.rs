@@ -10,8 +10,8 @@ use tokio::time::{Instant, sleep};
 
 use crate::config::Config;
 
-/// Pause after a change that failed.
-const RETRY_AFTER: Duration = Duration::from_millis(200);
+/// Pause after a change that failed, or is not applied here yet.
+const RETRY_AFTER: Duration = Duration::from_millis(50);
 
 /// The task that says it.
 pub(crate) struct Announcement {
@@ -51,13 +51,15 @@ impl Announcement {
             let change =
                 MemberChange::Describe { id: self.id, name: self.name.clone(), client_urls: self.client_urls.clone() };
             match self.consensus.change_members(change, Instant::now() + self.patience).await {
-                Ok(_) => tracing::info!(member = format_args!("{:x}", self.id.get()), "the cluster knows this member"),
-                Err(error) => {
-                    tracing::debug!(%error, "could not announce this member yet");
-                    sleep(RETRY_AFTER).await;
-                }
+                Ok(_) => {}
+                Err(error) => tracing::debug!(%error, "could not announce this member yet"),
+            }
+            // Also until this member has applied it.
+            if !self.is_said() {
+                sleep(RETRY_AFTER).await;
             }
         }
+        tracing::info!(member = format_args!("{:x}", self.id.get()), "the cluster knows this member");
     }
 
     fn is_said(&self) -> bool {

@@ -17,8 +17,7 @@ impl Handle {
     /// Whether this member does not vote.
     #[must_use]
     pub fn is_learner(&self) -> bool {
-        let own = self.inner().identity.member;
-        self.members().iter().any(|member| member.id == own && member.is_learner)
+        self.inner().consensus.is_learner()
     }
 
     /// Adds a member at these peer URLs, as voter or learner, and returns its id and all members.

@@ -77,12 +77,25 @@ impl Edge {
         self.header(self.handle().revision())
     }
 
+    /// Refuses a call whose metadata say that it must be, and any on a learner: clients are to find another member.
+    ///
+    /// # Errors
+    ///
+    /// As [`Edge::admit_also_learner`]; `rpc not supported for learner`.
+    pub(crate) fn admit(&self, metadata: &MetadataMap) -> Result<(), Status> {
+        self.admit_also_learner(metadata)?;
+        if self.handle().is_learner() {
+            return Err(Status::new(Code::FailedPrecondition, "etcdserver: rpc not supported for learner"));
+        }
+        Ok(())
+    }
+
     /// Refuses a call whose metadata say that it must be.
     ///
     /// # Errors
     ///
     /// A client version that is not text; no leader, for a client that requires one.
-    pub(crate) fn admit(&self, metadata: &MetadataMap) -> Result<(), Status> {
+    pub(crate) fn admit_also_learner(&self, metadata: &MetadataMap) -> Result<(), Status> {
         check_client_version(metadata)?;
         if requires_leader(metadata) && !self.has_leader() {
             return Err(status(Unavailable::NoLeader));

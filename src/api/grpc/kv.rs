@@ -22,7 +22,11 @@ impl Kv {
     }
 
     async fn answer_range(&self, request: Request<pb::RangeRequest>) -> Result<pb::RangeResponse, Status> {
-        self.edge.admit(request.metadata())?;
+        if request.get_ref().serializable {
+            self.edge.admit_also_learner(request.metadata())?;
+        } else {
+            self.edge.admit(request.metadata())?;
+        }
         let range = convert::range(request.into_inner()).map_err(status)?;
         let response = self.edge.handle().range(range).await.map_err(status)?;
         Ok(convert::range_response(self.edge.header(response.revision), response))

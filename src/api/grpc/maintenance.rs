@@ -30,7 +30,7 @@ impl Maintenance {
     }
 
     fn answer_status(&self, request: &Request<pb::StatusRequest>) -> Result<pb::StatusResponse, Status> {
-        self.edge.admit(request.metadata())?;
+        self.edge.admit_also_learner(request.metadata())?;
         let member = self.edge.handle().status();
         let errors = match member.leader {
             Some(_) => Vec::new(),

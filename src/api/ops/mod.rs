@@ -25,6 +25,9 @@ pub(crate) trait Member: Clone + Send + Sync + 'static {
     /// Whether a leader is known.
     fn has_leader(&self) -> bool;
 
+    /// Whether it has no vote.
+    fn is_learner(&self) -> bool;
+
     /// Reads a key, and says what went wrong.
     fn try_read(&self, consistency: Consistency) -> impl Future<Output = Result<(), Error>> + Send;
 }
@@ -41,6 +44,10 @@ pub(crate) enum Consistency {
 impl Member for Handle {
     fn has_leader(&self) -> bool {
         self.status().leader.is_some()
+    }
+
+    fn is_learner(&self) -> bool {
+        Self::is_learner(self)
     }
 
     async fn try_read(&self, consistency: Consistency) -> Result<(), Error> {

@@ -38,7 +38,9 @@ impl Check {
 
     async fn run(self, member: &impl Member) -> Result<(), String> {
         let consistency = match self {
-            Self::DataCorruption | Self::NonLearner => return Ok(()),
+            Self::DataCorruption => return Ok(()),
+            Self::NonLearner if member.is_learner() => return Err("the member is a learner".to_owned()),
+            Self::NonLearner => return Ok(()),
             Self::SerializableRead => Consistency::Serializable,
             Self::LinearizableRead => Consistency::Linearizable,
         };

@@ -17,16 +17,23 @@ struct Fake {
     has_leader: bool,
     can_read: bool,
     can_agree: bool,
+    is_learner: bool,
 }
 
-const WELL: Fake = Fake { has_leader: true, can_read: true, can_agree: true };
-const CUT_OFF: Fake = Fake { has_leader: false, can_read: true, can_agree: false };
-const SLOW: Fake = Fake { has_leader: true, can_read: true, can_agree: false };
-const BROKEN: Fake = Fake { has_leader: true, can_read: false, can_agree: false };
+const WELL: Fake = Fake { has_leader: true, can_read: true, can_agree: true, is_learner: false };
+const CUT_OFF: Fake = Fake { has_leader: false, can_read: true, can_agree: false, is_learner: false };
+const SLOW: Fake = Fake { has_leader: true, can_read: true, can_agree: false, is_learner: false };
+const BROKEN: Fake = Fake { has_leader: true, can_read: false, can_agree: false, is_learner: false };
+
+const LEARNER: Fake = Fake { is_learner: true, ..WELL };
 
 impl Member for Fake {
     fn has_leader(&self) -> bool {
         self.has_leader
+    }
+
+    fn is_learner(&self) -> bool {
+        self.is_learner
     }
 
     async fn try_read(&self, consistency: Consistency) -> Result<(), Error> {
@@ -93,6 +100,8 @@ async fn probes_say_ok_or_what_failed() {
             "[+]data_corruption ok\n[+]serializable_read ok\n[+]non_learner ok\nok\n",
         ),
         (CUT_OFF, "/readyz/serializable_read", 200, "ok\n"),
+        (LEARNER, "/livez", 200, "ok\n"),
+        (LEARNER, "/readyz/non_learner", 503, "[-]non_learner failed: the member is a learner\n"),
         (WELL, "/readyz/non_learner?verbose=true", 200, "[+]non_learner ok\nok\n"),
         (WELL, "/livez/linearizable_read", 404, "404 page not found\n"),
     ] {
