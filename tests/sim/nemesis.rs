@@ -27,7 +27,9 @@ impl Nemesis {
         while Instant::now() < until {
             self.act();
             self.restart_some();
-            sleep(Duration::from_millis(self.rng.between(20, 1500))).await;
+            // Now and then for longer than a lease lives.
+            let most = if self.rng.once_in(6) { 7000 } else { 1500 };
+            sleep(Duration::from_millis(self.rng.between(20, most))).await;
             if self.rng.once_in(3) {
                 self.mend();
                 sleep(Duration::from_millis(self.rng.between(100, 2000))).await;

@@ -28,23 +28,30 @@ async fn live_and_let_go(client: &mut Client, id: i64) {
     if !matches!(granted, LeaseOutcome::Alive(_)) {
         return client.move_on();
     }
-    let key = format!("lease/{}-{id:x}", client.name);
-    let request = Request::one(Op::Put { key, value: client.value(), lease: id });
-    let put = ask(&client.cluster, &client.recording, &client.name, client.place, request, PATIENCE).await;
-    if !matches!(put, Outcome::Answered(_)) {
-        client.move_on();
-    }
+    write(client, id).await;
     let until = Instant::now() + Duration::from_millis(client.rng.between(0, 8000));
     while Instant::now() < until.min(client.until) {
         client.rest(100, 900).await;
         match call(client, id, LeaseCall::KeepAlive, ttl).await {
             LeaseOutcome::Alive(_) => {}
             LeaseOutcome::Unknown => client.move_on(),
-            LeaseOutcome::Gone => return,
+            // Nothing can be hung on it any more.
+            LeaseOutcome::Gone => return write(client, id).await,
         }
     }
     if client.rng.once_in(2) {
         call(client, id, LeaseCall::Revoke, ttl).await;
+        write(client, id).await;
+    }
+}
+
+/// Writes the key of a lease.
+async fn write(client: &mut Client, id: i64) {
+    let key = format!("lease/{}-{id:x}", client.name);
+    let request = Request::one(Op::Put { key, value: client.value(), lease: id });
+    let put = ask(&client.cluster, &client.recording, &client.name, client.place, request, PATIENCE).await;
+    if !matches!(put, Outcome::Answered(_)) {
+        client.move_on();
     }
 }
 

@@ -18,6 +18,9 @@ const KEYS: u64 = 6;
 /// How long a client waits for an answer.
 const PATIENCE: Duration = Duration::from_secs(3);
 
+/// How long it waits if it waits for the member's own word that it does not know.
+const GREAT_PATIENCE: Duration = Duration::from_secs(9);
+
 pub(super) async fn run(mut client: Client) {
     // What it last saw of a key, for comparisons that have a chance.
     let mut seen: Option<(String, String)> = None;
@@ -26,7 +29,8 @@ pub(super) async fn run(mut client: Client) {
             compact(&mut client).await;
         }
         let request = draw(&mut client, seen.as_ref());
-        let outcome = ask(&client.cluster, &client.recording, &client.name, client.place, request, PATIENCE).await;
+        let patience = if client.rng.once_in(4) { GREAT_PATIENCE } else { PATIENCE };
+        let outcome = ask(&client.cluster, &client.recording, &client.name, client.place, request, patience).await;
         match outcome {
             Outcome::Answered(answer) => seen = found(&answer).or(seen),
             Outcome::Refused | Outcome::Unknown => {

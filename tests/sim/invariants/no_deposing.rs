@@ -29,8 +29,10 @@ pub(crate) async fn look(seed: u64, cluster: &Cluster, recording: &Recording) {
     }
     let apart = rng.pick(&followers);
     let (inward, outward) = rng.pick(&[(true, true), (true, false), (false, true)]);
-    trace!(cluster.trace, "{apart} is cut off, inward {inward}, outward {outward}");
-    for other in cluster.places().into_iter().filter(|other| *other != apart) {
+    // From the leader alone, the others could be talked into an election; from all, it has nobody to ask before it is back.
+    let others = if rng.once_in(2) { vec![leader] } else { cluster.places() };
+    trace!(cluster.trace, "{apart} is cut off from {others:?}, inward {inward}, outward {outward}");
+    for other in others.into_iter().filter(|other| *other != apart) {
         cluster.network.set(other, apart, |link| link.is_cut = inward);
         cluster.network.set(apart, other, |link| link.is_cut = outward);
     }
