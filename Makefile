@@ -3,7 +3,7 @@
 CARGO ?= cargo
 export CARGO_TERM_COLOR ?= auto
 
-.PHONY: help build test check tests sim clients tools openapi bench clean
+.PHONY: help build test check tests sim bugs clients tools openapi bench clean
 
 help: ## What there is to make
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -26,6 +26,9 @@ SEEDS ?= 500
 sim: ## A simulated cluster: SEEDS=n many runs, from FROM=n on; SEED=n one, with all that happens in it
 	RUSTFLAGS="--cfg tokio_unstable" CARGO_TARGET_DIR=target/sim CARGO_PROFILE_DEV_OPT_LEVEL=1 \
 	QUORATE_SIM_SEEDS=$(SEEDS) QUORATE_SIM_FROM=$(FROM) QUORATE_SIM_SEED=$(SEED) $(CARGO) test --test sim -- --nocapture
+
+bugs: ## The simulation against mistakes made on purpose, of which it must find every one
+	SEEDS=$(SEEDS) tests/sim/bugs.sh
 
 clients: ## Real clients against a real server (installs them from package registries)
 	tests/clients/run.sh

@@ -114,6 +114,12 @@ impl Config {
             broadcast_submitted_on_append: Some(true),
             ..openraft::Config::default()
         };
+        #[cfg(seeded_bugs)]
+        let config = openraft::Config {
+            enable_leader_restore: Some(model::seeded_bug("restored leader")),
+            enable_pre_vote: Some(!model::seeded_bug("election without a pre-vote")),
+            ..config
+        };
         config.validate().map_err(|error| Error::Config(error.to_string()))
     }
 }

@@ -201,6 +201,10 @@ fn read_outcome(outcome: ProposeOutcome) -> Forwarded {
 }
 
 fn failed(error: &CallError) -> Forwarded {
+    #[cfg(seeded_bugs)]
+    if model::seeded_bug("proposal that is forwarded twice") {
+        return Forwarded::Again;
+    }
     if error.may_have_happened() { Forwarded::Unknown } else { Forwarded::Again }
 }
 

@@ -176,6 +176,10 @@ impl RaftLogStorage<TypeConfig> for LogStore {
             state.voted_for = Some(vote.leader_id().voted_for);
             state.is_vote_committed = vote.is_committed();
         });
+        #[cfg(seeded_bugs)]
+        if model::seeded_bug("vote that is not saved") {
+            return Ok(());
+        }
         let (saved, outcome) = oneshot::channel();
         let done = Box::new(move |result| drop(saved.send(result)));
         self.writer.save_state(state, Some(done));
@@ -186,6 +190,12 @@ impl RaftLogStorage<TypeConfig> for LogStore {
     }
 
     async fn save_committed(&mut self, committed: Option<RaftLogId>) -> Result<(), io::Error> {
+        #[cfg(seeded_bugs)]
+        let committed = if model::seeded_bug("commit mark of what is not committed") {
+            self.view.tail.lock().last()
+        } else {
+            committed
+        };
         let state = self.update_state(|state| state.commit = committed.map(to_wal));
         self.writer.save_state(state, None);
         Ok(())
@@ -217,6 +227,12 @@ impl RaftLogStorage<TypeConfig> for LogStore {
             flushed.io_completed(Ok(()));
             return Ok(());
         };
+        #[cfg(seeded_bugs)]
+        if model::seeded_bug("acknowledgement before fsync") {
+            self.writer.append(records, Box::new(drop));
+            flushed.io_completed(Ok(()));
+            return Ok(());
+        }
         let (view, completions) = (self.view.clone(), self.completions.clone());
         let number = completions.begin(last, flushed);
         let done = move |result: Result<(), Arc<wal::Error>>| match result {
@@ -228,6 +244,10 @@ impl RaftLogStorage<TypeConfig> for LogStore {
     }
 
     async fn truncate_after(&mut self, last: Option<RaftLogId>) -> Result<(), io::Error> {
+        #[cfg(seeded_bugs)]
+        if model::seeded_bug("truncation that is forgotten") {
+            return Ok(());
+        }
         self.view.tail.lock().truncate_after(last);
         Ok(())
     }

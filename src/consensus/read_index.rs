@@ -46,6 +46,10 @@ impl Handle {
     /// Dropping the future leaves nothing behind.
     pub async fn read_index(&self, deadline: Instant) -> Result<(), ReadIndexError> {
         let index = self.confirmed_index(deadline).await?;
+        #[cfg(seeded_bugs)]
+        if model::seeded_bug("read before it is applied") {
+            return Ok(());
+        }
         timeout_at(deadline, self.watermark().reached(index)).await.map_err(|_elapsed| ReadIndexError::Timeout)
     }
 
@@ -119,6 +123,11 @@ impl ReadIndexTask {
 
     /// This member's own commit index, once a quorum confirms it as leader; none if there is reason to ask again.
     async fn confirm(&self) -> Result<Option<u64>, ReadIndexError> {
+        #[cfg(seeded_bugs)]
+        if model::seeded_bug("read index without a quorum") {
+            use openraft::async_runtime::watch::WatchReceiver;
+            return Ok(self.raft.data_metrics().borrow_watched().local_committed.map(|id| id.index));
+        }
         match self.raft.get_read_linearizer(ReadPolicy::ReadIndex).await {
             Ok(confirmed) => Ok(Some(confirmed.read_log_id().index())),
             // A missing leader may appear and a missing quorum return.

@@ -173,6 +173,11 @@ impl Peer for Service {
         self.checked(request.header, |service| async move {
             let request = frames::read_vote_request(request)?;
             let response = service.handle.raft().pre_vote(request).await.map_err(|_stopped| CallError::NotServing)?;
+            #[cfg(seeded_bugs)]
+            let response = openraft::raft::VoteResponse {
+                vote_granted: response.vote_granted || model::seeded_bug("pre-vote that is always granted"),
+                ..response
+            };
             Ok(frames::vote_response(&response))
         })
     }

@@ -14,6 +14,8 @@ mod numbers;
 mod rejection;
 mod request;
 mod response;
+#[cfg(seeded_bugs)]
+mod seeded_bug;
 
 pub use applied::{AppliedBatch, Change, LeaseChange};
 pub use check::{KEY_BYTES_MAX, Limits};
@@ -27,3 +29,5 @@ pub use request::{
     Compare, CompareResult, DeleteRequest, Op, Operand, PutRequest, RangeRequest, SortOrder, SortTarget, TxnRequest,
 };
 pub use response::{DeleteResponse, OpResponse, PutResponse, RangeResponse, TxnResponse};
+#[cfg(seeded_bugs)]
+pub use seeded_bug::seeded_bug;

@@ -240,6 +240,8 @@ impl Keeper {
             Leadership::Leader { term } => Some(term),
             Leadership::Follower { .. } | Leadership::None => None,
         };
+        #[cfg(seeded_bugs)]
+        let term = term.or(model::seeded_bug("expiry by a follower").then(|| self.proposer.consensus().term()));
         // A level, so that another term in between may have gone unseen: what its leader promised is not known here either.
         if self.leading.send_replace(term) == term {
             return;

@@ -102,6 +102,10 @@ impl LeaseTable {
         let spread = self.leases.len() >= SPREAD_ABOVE;
         let mut ends: Vec<(Instant, LeaseId)> =
             self.leases.iter().map(|(id, lease)| (lease.end(now, grace), *id)).collect();
+        #[cfg(seeded_bugs)]
+        if model::seeded_bug("leases that end with their leader") {
+            ends.iter_mut().for_each(|(deadline, _)| *deadline = now);
+        }
         ends.sort_unstable();
         for (rank, (deadline, id)) in ends.into_iter().enumerate() {
             let earliest = if spread { now + seconds_of_rank(rank) } else { now };

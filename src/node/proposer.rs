@@ -110,6 +110,10 @@ impl Drop for Pending<'_> {
 }
 
 fn unavailable(error: ProposeError) -> Unavailable {
+    #[cfg(seeded_bugs)]
+    if model::seeded_bug("unknown outcome called a refusal") {
+        return Unavailable::NoLeader;
+    }
     match error {
         ProposeError::NoLeader | ProposeError::NotLeader(_) => Unavailable::NoLeader,
         ProposeError::TooManyRequests | ProposeError::NotProposed => Unavailable::TooManyRequests,

@@ -97,6 +97,10 @@ impl<'a> Draft<'a> {
     /// Refuses a put that cannot be executed: its own faults, then an unknown lease.
     pub(crate) fn check_put(&self, put: &PutRequest) -> Result<(), Rejection> {
         put.check()?;
+        #[cfg(seeded_bugs)]
+        if model::seeded_bug("key on a dead lease") {
+            return Ok(());
+        }
         if put.lease.is_some() && self.lease_ttl(put.lease).is_none() {
             return Err(Rejection::LeaseNotFound);
         }

@@ -104,8 +104,14 @@ impl Engine {
         for (key, finding) in scanned.findings {
             let Some(watcher) = self.watchers.get(key) else { continue };
             let (stream, next) = (watcher.stream, watcher.next);
+            #[cfg(seeded_bugs)]
+            let scanned_next = scanned.next;
             match finding {
                 Finding::Compacted(left) => self.lose(key, left),
+                #[cfg(seeded_bugs)]
+                Finding::Events { .. } if model::seeded_bug("watch that skips what it missed") => {
+                    self.place(key, next.max(scanned_next));
+                }
                 Finding::Events { selections, bytes } => {
                     if self.hand_over(key, scanned.revision, selections, bytes) {
                         self.place(key, next.max(scanned.next));
