@@ -64,7 +64,11 @@ impl Campaign {
         self.simulated += report.simulated;
         self.answered += report.answered.0;
         self.requests += report.answered.1;
-        if !report.violations.is_empty() {
+        if self.runs.is_multiple_of(100) {
+            eprintln!("{} seeds", self.runs);
+        }
+        if let Some(violation) = report.violations.first() {
+            eprintln!("seed {}: {violation}", report.seed);
             self.failures.push(report);
         }
     }
