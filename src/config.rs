@@ -12,6 +12,8 @@ use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use model::Limits;
 use node::{AutoCompaction, InitialCluster, PeerListen, PeerTls};
 
+use crate::snapshot::SnapshotTask;
+
 /// Where peers are listened for when nothing else is said (etcd's port).
 const DEFAULT_PEER_URL: &str = "http://localhost:2380";
 
@@ -37,6 +39,11 @@ pub(crate) enum Task {
     Wal {
         #[command(subcommand)]
         task: WalTask,
+    },
+    /// Look into a snapshot that was saved, or make a member of a new cluster from it.
+    Snapshot {
+        #[command(subcommand)]
+        task: SnapshotTask,
     },
 }
 
@@ -278,18 +285,12 @@ impl ServerFlags {
 
     /// Whether the members are those of this one alone is said at a first start only: a later one does not look at them.
     fn initial_cluster(&self) -> Result<InitialCluster> {
-        let mut members = BTreeMap::<String, Vec<String>>::new();
-        match &self.initial_cluster {
-            None => drop(members.insert(self.name.clone(), self.initial_advertise_peer_urls.clone())),
-            Some(list) => {
-                for member in list.split(',') {
-                    let (name, url) = member
-                        .split_once('=')
-                        .with_context(|| format!("--initial-cluster: {member:?} is not of the form NAME=URL"))?;
-                    self.check_peer_url(url).context("--initial-cluster")?;
-                    members.entry(name.to_owned()).or_default().push(url.to_owned());
-                }
-            }
+        let members = match &self.initial_cluster {
+            None => BTreeMap::from([(self.name.clone(), self.initial_advertise_peer_urls.clone())]),
+            Some(list) => parse_members(list)?,
+        };
+        for url in members.values().flatten() {
+            self.check_peer_url(url).context("--initial-cluster")?;
         }
         Ok(InitialCluster {
             members,
@@ -374,6 +375,18 @@ impl ServerFlags {
     }
 }
 
+/// The members in `NAME=URL,...`; one with several URLs is there several times.
+pub(crate) fn parse_members(list: &str) -> Result<BTreeMap<String, Vec<String>>> {
+    let mut members = BTreeMap::<String, Vec<String>>::new();
+    for member in list.split(',') {
+        let (name, url) = member
+            .split_once('=')
+            .with_context(|| format!("--initial-cluster: {member:?} is not of the form NAME=URL"))?;
+        members.entry(name.to_owned()).or_default().push(url.to_owned());
+    }
+    Ok(members)
+}
+
 /// Whether a variable of the environment is one that a flag reads.
 pub(crate) fn is_known_variable(variable: &str) -> bool {
     let server = Cli::command();
@@ -381,7 +394,7 @@ pub(crate) fn is_known_variable(variable: &str) -> bool {
 }
 
 /// Host and port of `http://HOST:PORT`.
-fn host_and_port(url: &str) -> Result<(&str, u16)> {
+pub(crate) fn host_and_port(url: &str) -> Result<(&str, u16)> {
     if url.starts_with("https://") {
         bail!("TLS is not part of this version; use http://");
     }

@@ -4,6 +4,7 @@ mod banner;
 mod compat;
 mod config;
 mod runtime;
+mod snapshot;
 mod telemetry;
 
 use std::io::Write;
@@ -45,6 +46,7 @@ fn run() -> Result<()> {
     let cli = Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
     match cli.task {
         Some(Task::Wal { task: WalTask::Dump { dir } }) => dump(&dir),
+        Some(Task::Snapshot { task }) => snapshot::run(&task),
         Some(Task::Server(flags)) => serve(&flags.settings()?, sorted.warnings),
         None => serve(&cli.server.settings()?, sorted.warnings),
     }

@@ -41,11 +41,12 @@ pub(crate) enum Method {
     Defragment,
     Hash,
     HashKv,
+    Snapshot,
 }
 
 impl Method {
     /// In the order of their numbers.
-    const ALL: [Self; 22] = [
+    const ALL: [Self; 23] = [
         Self::Range,
         Self::Put,
         Self::DeleteRange,
@@ -68,6 +69,7 @@ impl Method {
         Self::Defragment,
         Self::Hash,
         Self::HashKv,
+        Self::Snapshot,
     ];
 
     /// Labels: kind of call, service, method.
@@ -95,6 +97,7 @@ impl Method {
             Self::Defragment => ("unary", "etcdserverpb.Maintenance", "Defragment"),
             Self::Hash => ("unary", "etcdserverpb.Maintenance", "Hash"),
             Self::HashKv => ("unary", "etcdserverpb.Maintenance", "HashKV"),
+            Self::Snapshot => ("server_stream", "etcdserverpb.Maintenance", "Snapshot"),
         };
         [("grpc_type", kind), ("grpc_service", service), ("grpc_method", method)]
     }

@@ -11,7 +11,6 @@ use openraft::async_runtime::watch::WatchReceiver;
 use openraft::metrics::RaftDataMetrics;
 use tokio::sync::{mpsc, watch};
 
-use crate::Leadership;
 use crate::admission::Admission;
 use crate::forward::Forward;
 use crate::leadership::{Freshness, ServerMetrics};
@@ -22,8 +21,10 @@ use crate::read_index::Reader;
 use crate::reconfiguration::Reconfiguration;
 use crate::renewals::Renewal;
 use crate::roster::Roster;
+use crate::snapshot;
 use crate::types::{Raft, TypeConfig};
 use crate::watermark::Watermark;
+use crate::{Error, Leadership};
 
 pub(crate) type DataMetrics = WatchReceiverOf<TypeConfig, RaftDataMetrics<TypeConfig>>;
 
@@ -124,6 +125,15 @@ impl Handle {
             applied: LogIndex::new(applied),
             last: LogIndex::new(last.max(committed)),
         }
+    }
+
+    /// Writes out all that is applied here; returns when it is on the disk.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Stopped`] when the member ends first.
+    pub async fn flush(&self) -> Result<(), Error> {
+        snapshot::flush(&self.shared.raft).await
     }
 
     /// Whether this member leads in `term` and a quorum has confirmed it so recently that nobody else can have been elected: what it

@@ -44,6 +44,7 @@ mod transfer;
 
 mod machine;
 mod maintenance;
+mod restoration;
 mod snapshot;
 
 mod completions;
@@ -80,6 +81,7 @@ pub use opened_log::{LogPlace, OpenedLog};
 pub use owner::Owner;
 pub use propose::{Committed, PROPOSAL_BYTES_MAX};
 pub use reconfiguration::Reconfiguration;
+pub use restoration::Restoration;
 pub use roster::Member;
 pub use runtime::SimLife;
 pub use start::{Parts, Started, start};

@@ -67,7 +67,7 @@ impl LogMarks {
 }
 
 impl Durable {
-    fn mark(&self) -> wal::Snapshot {
+    pub(crate) fn mark(&self) -> wal::Snapshot {
         wal::Snapshot { log_id: to_wal(self.last), data: encode_stored_membership(&self.membership) }
     }
 }

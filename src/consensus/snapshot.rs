@@ -90,6 +90,22 @@ impl openraft::RaftSnapshotBuilder<TypeConfig> for SnapshotBuilder {
     }
 }
 
+/// Returns when all that was applied before the call is on the disk.
+///
+/// # Errors
+///
+/// [`crate::Error::Stopped`] when the consensus ends first.
+pub(crate) async fn flush(raft: &Raft) -> Result<(), crate::Error> {
+    let stopped = || crate::Error::Stopped("stopped while the state was being flushed".to_owned());
+    // One that is under way reaches less far: after it, the rest.
+    for _ in 0..2 {
+        let progress = raft.with_state_machine(|machine| Box::pin(std::future::ready(machine.flush()))).await;
+        let (mut flushed, started) = progress.map_err(|_fatal| stopped())?;
+        flushed.wait_for(|flushed| flushed.count >= started).await.map_err(|_gone| stopped())?;
+    }
+    Ok(())
+}
+
 /// Makes openraft take a snapshot whenever a newer state is durable. Runs until either side stops.
 pub(crate) async fn trigger(raft: Raft, mut flushed: watch::Receiver<Flushed>) {
     while flushed.changed().await.is_ok() {

@@ -232,7 +232,7 @@ fn serve(config: &Config, tasks: &mut Tasks, core: Core, applied: Applied) -> Ha
     })
 }
 
-fn not_a_member() -> Error {
+pub(crate) fn not_a_member() -> Error {
     Error::Config("this member is not among the initial members".to_owned())
 }
 

@@ -16,6 +16,7 @@ use crate::fault::FaultReport;
 use crate::handle::Handle;
 use crate::log_store::LogThread;
 use crate::runtime;
+use crate::snapshot;
 use crate::types::Raft;
 
 /// Time that a shutdown gives proposals under way and the last flush, together. What is not flushed then is replayed from the log.
@@ -96,7 +97,9 @@ impl Tasks {
             handle.hand_over(Instant::now() + HAND_OVER).await;
         }
         let _ = timeout_at(deadline, self.admission.drained()).await;
-        if timeout_at(deadline, self.flush()).await.is_err() {
+        if let Some(raft) = &self.raft
+            && timeout_at(deadline, snapshot::flush(raft)).await.is_err()
+        {
             tracing::warn!("the state was not flushed in time; the next start replays the log");
         }
         self.phase.send_replace(Phase::Stopping);
@@ -108,17 +111,5 @@ impl Tasks {
             let _ = task.await;
         }
         self.log.stop().await
-    }
-
-    /// Waits for a flush that is under way, then flushes the rest.
-    async fn flush(&self) {
-        let Some(raft) = &self.raft else { return };
-        for _ in 0..2 {
-            let progress = raft.with_state_machine(|machine| Box::pin(std::future::ready(machine.flush()))).await;
-            let Ok((mut flushed, started)) = progress else { return };
-            if flushed.wait_for(|flushed| flushed.count >= started).await.is_err() {
-                return;
-            }
-        }
     }
 }

@@ -14,7 +14,7 @@ use model::{ClusterId, MemberId};
 use thiserror::Error;
 use transport::{Dialer, Peer};
 
-use crate::config::{ClusterState, Config};
+use crate::config::{ClusterState, Config, InitialCluster};
 use crate::ids::{cluster_id, member_id};
 
 /// How long another member may take to say who it is.
@@ -71,25 +71,19 @@ pub(crate) struct Founding {
 ///
 /// [`BootstrapError`]: nothing has happened.
 pub(crate) async fn found(config: &Config, dialer: &dyn Dialer) -> Result<Founding, BootstrapError> {
-    check_own_urls(config)?;
     match config.initial_cluster.state {
         ClusterState::New => make(config, dialer).await,
         ClusterState::Existing => join(config, dialer).await,
     }
 }
 
-fn check_own_urls(config: &Config) -> Result<(), BootstrapError> {
-    let listed = config.initial_cluster.members.get(&config.name);
-    let listed = sorted(listed.ok_or_else(|| BootstrapError::NotListed(config.name.clone()))?);
-    let advertised = sorted(&config.peer_urls);
+fn check_own_urls(name: &str, peer_urls: &[String], initial: &InitialCluster) -> Result<(), BootstrapError> {
+    let listed = sorted(initial.members.get(name).ok_or_else(|| BootstrapError::NotListed(name.to_owned()))?);
+    let advertised = sorted(peer_urls);
     if listed == advertised {
         return Ok(());
     }
-    Err(BootstrapError::OtherUrls {
-        name: config.name.clone(),
-        listed: listed.join(","),
-        advertised: advertised.join(","),
-    })
+    Err(BootstrapError::OtherUrls { name: name.to_owned(), listed: listed.join(","), advertised: advertised.join(",") })
 }
 
 /// Who a member with a log of its own was made to be. Its founders are needed once more if it died before its first entry.
@@ -98,7 +92,7 @@ pub(crate) fn found_before(config: &Config, identity: Owner) -> Founding {
     match config.initial_cluster.state {
         ClusterState::Existing => unknown,
         // Settings of a later day than the foundation may say anything; they count only if they lead to the same ids.
-        ClusterState::New => match founders(config) {
+        ClusterState::New => match derive(&config.name, &config.peer_urls, &config.initial_cluster) {
             Ok(founding) if founding.identity == identity => founding,
             Ok(_) | Err(_) => unknown,
         },
@@ -106,7 +100,7 @@ pub(crate) fn found_before(config: &Config, identity: Owner) -> Founding {
 }
 
 async fn make(config: &Config, dialer: &dyn Dialer) -> Result<Founding, BootstrapError> {
-    let founding = founders(config)?;
+    let founding = derive(&config.name, &config.peer_urls, &config.initial_cluster)?;
     if let Some(answer) = ask_others(config, dialer).await
         && answer.cluster_id == founding.identity.cluster.get()
     {
@@ -115,9 +109,13 @@ async fn make(config: &Config, dialer: &dyn Dialer) -> Result<Founding, Bootstra
     Ok(founding)
 }
 
-/// The ids and members that the list leads to.
-fn founders(config: &Config) -> Result<Founding, BootstrapError> {
-    let initial = &config.initial_cluster;
+/// The cluster that `initial` describes, and who in it the member of that name and those peer URLs is.
+///
+/// # Errors
+///
+/// [`BootstrapError`]: the list does not fit the member, or itself.
+pub(crate) fn derive(name: &str, peer_urls: &[String], initial: &InitialCluster) -> Result<Founding, BootstrapError> {
+    check_own_urls(name, peer_urls, initial)?;
     let mut members = BTreeMap::new();
     for urls in initial.members.values() {
         // Names come with each member's own word: all must begin with the very same list.
@@ -127,11 +125,12 @@ fn founders(config: &Config) -> Result<Founding, BootstrapError> {
         }
     }
     let ids: Vec<_> = members.keys().copied().collect();
-    let identity = Owner { cluster: cluster_id(&ids), member: member_id(&config.peer_urls, &initial.token) };
+    let identity = Owner { cluster: cluster_id(&ids), member: member_id(peer_urls, &initial.token) };
     Ok(Founding { identity, members })
 }
 
 async fn join(config: &Config, dialer: &dyn Dialer) -> Result<Founding, BootstrapError> {
+    check_own_urls(&config.name, &config.peer_urls, &config.initial_cluster)?;
     let answer = ask_others(config, dialer).await.ok_or_else(|| {
         let others = others(config).map(|urls| urls.join(",")).collect::<Vec<_>>();
         BootstrapError::NobodyAnswers(others.join(","))

@@ -7,6 +7,8 @@
 //! Leaves to others: agreement (`consensus`), meaning of commands (`state`, `recipes`), wire and HTTP (`api`).
 
 mod announcement;
+mod backup;
+mod backup_file;
 mod bootstrap;
 mod checkpoint_pace;
 mod checkpoints;
@@ -25,10 +27,13 @@ mod leases;
 mod measures;
 mod members;
 mod proposer;
+mod restore;
 mod sink;
 mod start;
 mod waiters;
 
+pub use backup::{Backup, BackupPart};
+pub use backup_file::BackupError;
 pub use bootstrap::BootstrapError;
 pub use claim_outcome::{Claim, ClaimOutcome, ReleaseOutcome, Session};
 pub use claim_request::{ClaimRequest, OnTimeout, QueuePolicy, SessionRequest};
@@ -39,6 +44,7 @@ pub use error::{Error, Unavailable};
 pub use handle::{Handle, Header, Status};
 pub use ids::{WallClock, cluster_id, member_id};
 pub use measures::Measured;
+pub use restore::{BackupStatus, RestoreConfig, RestoreError, inspect, restore};
 pub use start::{Environment, Failure, Node};
 pub use state::{LeaseInfo, Outcome};
 pub use waiters::ClaimState;

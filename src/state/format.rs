@@ -107,6 +107,11 @@ pub(crate) fn marks(head: &Head) -> [Edit; 2] {
     [(FORMAT_KEY, Some(format_record())), (HEAD_KEY, Some(head.encode()))]
 }
 
+/// Whether a key is that of a newest version that lives.
+pub(crate) fn is_current(key: &[u8]) -> bool {
+    key.first() == Some(&TAG_CURRENT)
+}
+
 /// Refuses what [`format_record`] did not write.
 pub(crate) fn check_format(record: &[u8]) -> Result<(), Fault> {
     let Some((magic, mut number)) = record.split_at_checked(MAGIC.len()) else { return Err(Fault::ForeignData) };

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use model::LogId;
 
 use crate::Fault;
+use crate::format;
 use crate::piece::Decoder;
 use crate::place::{Place, Staging};
 use crate::resident::{Intake, Resident};
@@ -26,6 +27,8 @@ pub struct Import {
     group: Vec<Edit>,
     group_bytes: usize,
     group_bytes_max: usize,
+    /// What is stored in the place of the membership that comes in.
+    membership: Option<Bytes>,
     is_refused: bool,
 }
 
@@ -43,8 +46,15 @@ impl Import {
             group: Vec::new(),
             group_bytes: 0,
             group_bytes_max: GROUP_BYTES,
+            membership: None,
             is_refused: false,
         })
+    }
+
+    /// The same import with `membership` in the place of the one that comes in, for another cluster. To be said before the first piece.
+    #[must_use]
+    pub fn with_membership(self, membership: Bytes) -> Self {
+        Self { membership: Some(membership), ..self }
     }
 
     /// The same import, in groups that a test can fill.
@@ -66,14 +76,27 @@ impl Import {
         self.is_refused = true;
         self.decoder.feed(&piece)?;
         while let Some((key, value)) = self.decoder.next()? {
-            self.intake.take(&key, &value)?;
-            self.group_bytes += RECORD_BYTES + key.len() + value.len();
-            self.group.push((key, Some(value)));
-            if self.group_bytes >= self.group_bytes_max {
-                self.ingest()?;
+            match self.membership.clone() {
+                Some(_) if key == format::MEMBERSHIP_KEY => {}
+                // The membership's place is right behind the head, which is always there.
+                Some(membership) if key == format::HEAD_KEY => {
+                    self.take(key, value)?;
+                    self.take(format::MEMBERSHIP_KEY, membership)?;
+                }
+                Some(_) | None => self.take(key, value)?,
             }
         }
         self.is_refused = false;
+        Ok(())
+    }
+
+    fn take(&mut self, key: Bytes, value: Bytes) -> Result<(), Fault> {
+        self.intake.take(&key, &value)?;
+        self.group_bytes += RECORD_BYTES + key.len() + value.len();
+        self.group.push((key, Some(value)));
+        if self.group_bytes >= self.group_bytes_max {
+            self.ingest()?;
+        }
         Ok(())
     }
 

@@ -36,6 +36,7 @@ mod resident;
 mod export;
 mod import;
 mod piece;
+mod survey;
 
 mod fjall;
 mod fjall_place;
@@ -59,6 +60,7 @@ pub use outcome::{Applied, Entry, Outcome, Payload, Reply};
 pub use place::{Place, Staging};
 pub use reader::{Reader, Sizes};
 pub use storage::{Edit, Entries, SHELVES, STORED_KEY_BYTES_MAX, Storage, View};
+pub use survey::{Survey, Surveyed};
 
 #[cfg(test)]
 mod tests;

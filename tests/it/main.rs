@@ -12,4 +12,5 @@ mod cluster;
 mod differential;
 mod full_disk;
 mod kill;
+mod restore;
 mod start;

@@ -1,4 +1,4 @@
-//! Maintenance: how the member is doing, and checksums. Alarms are never raised yet, and the store needs no defragmenting.
+//! Maintenance: how the member is doing, checksums, and backups. Alarms are never raised yet, and the store needs no defragmenting.
 
 use model::{MemberId, Revision};
 use node::Unavailable;
@@ -9,7 +9,9 @@ use tonic::{Request, Response, Status};
 
 use crate::calls::Method;
 use crate::error::{status, transfer_status};
+use crate::grpc::conversation::answers;
 use crate::grpc::edge::Edge;
+use crate::grpc::snapshot::Parts;
 use crate::version;
 
 /// What etcd says of a store without a quota.
@@ -108,11 +110,6 @@ fn signed(bytes: u64) -> i64 {
     i64::try_from(bytes).unwrap_or(i64::MAX)
 }
 
-/// A method of this service that is not served.
-fn unserved<T>(method: &str) -> Result<Response<T>, Status> {
-    Err(Status::unimplemented(format!("unknown method {method} for service etcdserverpb.Maintenance")))
-}
-
 #[tonic::async_trait]
 impl pb::maintenance_server::Maintenance for Maintenance {
     async fn alarm(&self, request: Request<pb::AlarmRequest>) -> Result<Response<pb::AlarmResponse>, Status> {
@@ -145,8 +142,19 @@ impl pb::maintenance_server::Maintenance for Maintenance {
 
     type SnapshotStream = BoxStream<pb::SnapshotResponse>;
 
-    async fn snapshot(&self, _: Request<pb::SnapshotRequest>) -> Result<Response<Self::SnapshotStream>, Status> {
-        unserved("Snapshot")
+    async fn snapshot(&self, request: Request<pb::SnapshotRequest>) -> Result<Response<Self::SnapshotStream>, Status> {
+        let (call, leader) = self.edge.begin_stream(Method::Snapshot, request.metadata())?;
+        call.received();
+        match self.edge.handle().backup().await.map_err(status) {
+            Ok(backup) => {
+                let parts = Parts { backup, leader, draining: self.edge.draining() };
+                Ok(Response::new(answers(parts, call)))
+            }
+            Err(status) => {
+                call.end(status.code());
+                Err(status)
+            }
+        }
     }
 
     async fn move_leader(
@@ -158,6 +166,6 @@ impl pb::maintenance_server::Maintenance for Maintenance {
     }
 
     async fn downgrade(&self, _: Request<pb::DowngradeRequest>) -> Result<Response<pb::DowngradeResponse>, Status> {
-        unserved("Downgrade")
+        Err(Status::unimplemented("unknown method Downgrade for service etcdserverpb.Maintenance"))
     }
 }

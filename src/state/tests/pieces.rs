@@ -7,7 +7,7 @@ use bytes::Bytes;
 use super::rig::{Rig, compact, grant, log_id, put, put_leased};
 use crate::format;
 use crate::piece::Encoder;
-use crate::{Fault, Import, Imported, MemoryPlace, Payload, Place};
+use crate::{Fault, Import, Imported, MemoryPlace, Payload, Place, Survey};
 
 /// Something on every shelf, in more than a few pieces.
 fn sent() -> Vec<Bytes> {
@@ -189,4 +189,46 @@ fn the_membership_comes_along() {
         other.machine().install(imported).unwrap();
         assert_eq!(other.machine().applied(), (Some(log_id(0)), membership));
     }
+}
+
+#[test]
+fn another_membership_takes_the_place_of_the_one_that_comes_in() {
+    let mut without = Rig::in_memory();
+    without.put("a", "1");
+    without.flush();
+    let mut with = Rig::in_memory();
+    let change = crate::Entry { log_id: log_id(0), payload: Payload::Membership(Bytes::from_static(b"theirs")) };
+    with.machine().apply(vec![change]).unwrap();
+    with.flush();
+    for (rig, found) in [(&without, ""), (&with, "theirs")] {
+        let place: Arc<dyn Place> = Arc::new(MemoryPlace::new());
+        assert_eq!(take(&pieces(rig, 32)).unwrap().membership(), found);
+        let mut import = Import::new(&place).unwrap().with_membership(Bytes::from_static(b"ours"));
+        pieces(rig, 32).into_iter().for_each(|piece| import.write(piece).unwrap());
+        let imported = import.finish().unwrap();
+        assert_eq!(imported.membership(), "ours");
+        let mut machine = crate::Machine::open(place.clone(), crate::Options::default()).unwrap();
+        assert!(matches!(machine.install(imported), Err(Fault::Superseded)), "opening gives up what was staged");
+        let mut import = Import::new(&place).unwrap().with_membership(Bytes::from_static(b"ours"));
+        pieces(rig, 32).into_iter().for_each(|piece| import.write(piece).unwrap());
+        machine.install(import.finish().unwrap()).unwrap();
+        drop(machine);
+        let machine = crate::Machine::open(place, crate::Options::default()).unwrap();
+        assert_eq!(machine.applied(), (rig.reader().applied(), Bytes::from_static(b"ours")), "and it is stored");
+    }
+}
+
+#[test]
+fn a_survey_finds_what_an_import_takes_and_refuses_what_it_refuses() {
+    let pieces = sent();
+    let survey = |pieces: &[Bytes]| {
+        let mut survey = Survey::default();
+        pieces.iter().try_for_each(|piece| survey.read(piece))?;
+        survey.finish()
+    };
+    let found = survey(&pieces).unwrap();
+    assert_eq!(found.applied, take(&pieces).unwrap().applied());
+    assert_eq!((found.keys, found.compact_revision.get()), (3, 3));
+    assert!(matches!(survey(&pieces[1..]), Err(Fault::MalformedPiece(_))));
+    assert!(matches!(survey(&pieces[..pieces.len() - 1]), Err(Fault::MalformedPiece(_))));
 }

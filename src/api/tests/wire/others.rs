@@ -3,7 +3,7 @@
 use model::MemberId;
 use proto::etcdserverpb::auth_client::AuthClient;
 use proto::etcdserverpb::{
-    AlarmRequest, AuthEnableRequest, DefragmentRequest, HashKvRequest, MemberListRequest, SnapshotRequest,
+    AlarmRequest, AuthEnableRequest, DefragmentRequest, HashKvRequest, MemberListRequest, PutRequest, SnapshotRequest,
     StatusRequest,
 };
 use proto::v3lockpb::LockRequest;
@@ -82,11 +82,44 @@ async fn there_are_no_alarms_and_nothing_to_defragment() {
     member.stop().await;
 }
 
+fn large(key: &'static str) -> PutRequest {
+    PutRequest { value: "v".repeat(1 << 20).into(), ..put(key, "") }
+}
+
+#[tokio::test]
+async fn a_backup_counts_down_and_ends_with_its_checksum() {
+    let member = Member::start().await;
+    member.kv().await.put(large("k")).await.expect("a put");
+    let mut parts = member.maintenance().await.snapshot(SnapshotRequest {}).await.expect("a stream").into_inner();
+    let mut received = Vec::new();
+    while let Some(part) = parts.message().await.expect("a part") {
+        assert_eq!((&part.header, part.version.as_str()), (&None, "3.6.0"));
+        received.push(part);
+    }
+    assert!(received.is_sorted_by(|a, b| a.remaining_bytes >= b.remaining_bytes));
+    let (last, others) = received.split_last().expect("parts");
+    assert_eq!((last.remaining_bytes, last.blob.len()), (0, 32));
+    assert!(others.len() > 4 && others.iter().all(|part| part.remaining_bytes > 0 && part.blob.len() <= 300 * 1024));
+    let content: usize = others.iter().map(|part| part.blob.len()).sum();
+    assert_eq!(content % 512, 0, "clients take a file without a checksum for one that was cut off");
+    assert!(content > 1 << 20);
+    member.stop().await;
+}
+
+#[tokio::test]
+async fn a_backup_that_nobody_takes_keeps_no_member_from_stopping() {
+    let member = Member::start().await;
+    for key in ["a", "b", "c"] {
+        member.kv().await.put(large(key)).await.expect("a put");
+    }
+    let mut parts = member.maintenance().await.snapshot(SnapshotRequest {}).await.expect("a stream").into_inner();
+    parts.message().await.expect("a part").expect("not the end");
+    member.stop().await;
+}
+
 #[tokio::test]
 async fn what_is_not_served_says_so() {
     let member = Member::start().await;
-    let snapshot = member.maintenance().await.snapshot(SnapshotRequest {}).await;
-    assert_eq!(snapshot.expect_err("not yet").code(), Code::Unimplemented);
     let auth = AuthClient::new(member.channel().await).auth_enable(AuthEnableRequest {}).await;
     assert_eq!(auth.expect_err("not yet").code(), Code::Unimplemented);
     let lock = LockClient::new(member.channel().await).lock(LockRequest::default()).await;

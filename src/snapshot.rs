@@ -1,0 +1,119 @@
+//! `quorate snapshot`: what is done with a saved snapshot while no member runs. Flags are those of etcd's own tool.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail, ensure};
+use clap::{Args, Subcommand};
+use node::{BackupStatus, ClusterState, InitialCluster, RestoreConfig};
+
+use crate::config::{host_and_port, parse_members};
+
+/// What to do with a snapshot.
+#[derive(Debug, Subcommand)]
+pub(crate) enum SnapshotTask {
+    /// Read it to its end and print hash, revision, keys and size.
+    Status {
+        /// What `etcdctl snapshot save` wrote.
+        file: PathBuf,
+    },
+    /// Make a new data directory from it, of a member of a new cluster. Restore every member of that cluster from the same file, each
+    /// with its own name, then start them with the same flags.
+    Restore(RestoreFlags),
+}
+
+/// Flags of a restore.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct RestoreFlags {
+    /// What `etcdctl snapshot save` wrote
+    file: PathBuf,
+    /// Human-readable name of the member
+    #[arg(long, default_value = "default")]
+    name: String,
+    /// Where everything will be kept; must not exist [default: NAME.quorate]
+    #[arg(long)]
+    data_dir: Option<PathBuf>,
+    /// Addresses that peers are told; the member's identity is made of them
+    #[arg(long, value_delimiter = ',', default_value = "http://localhost:2380")]
+    initial_advertise_peer_urls: Vec<String>,
+    /// Members of the new cluster, NAME=URL,..., this one among them [default: this member]
+    #[arg(long)]
+    initial_cluster: Option<String>,
+    /// Keeps the new cluster and the one before apart: take another one than that had
+    #[arg(long, default_value = "etcd-cluster")]
+    initial_cluster_token: String,
+    /// Not part of this version
+    #[arg(long, hide = true)]
+    bump_revision: Option<u64>,
+    /// Not part of this version
+    #[arg(long, hide = true)]
+    mark_compacted: bool,
+    /// Not part of this version
+    #[arg(long, hide = true)]
+    skip_hash_check: bool,
+}
+
+impl RestoreFlags {
+    fn config(&self) -> Result<RestoreConfig> {
+        let refused = [
+            ("bump-revision", self.bump_revision.is_some()),
+            ("mark-compacted", self.mark_compacted),
+            ("skip-hash-check", self.skip_hash_check),
+        ];
+        if let Some((flag, _)) = refused.iter().find(|(_, is_set)| *is_set) {
+            bail!("--{flag} is not part of this version");
+        }
+        ensure!(!self.name.is_empty() && !self.name.contains(['=', ',']), "--name must be set and hold no '=' or ','");
+        let members = match &self.initial_cluster {
+            None => [(self.name.clone(), self.initial_advertise_peer_urls.clone())].into(),
+            Some(list) => parse_members(list)?,
+        };
+        for url in members.values().flatten().chain(&self.initial_advertise_peer_urls) {
+            let plain = url.strip_prefix("https://").map_or_else(|| url.clone(), |rest| format!("http://{rest}"));
+            host_and_port(&plain).with_context(|| format!("{url:?} is not an address of a peer"))?;
+        }
+        Ok(RestoreConfig {
+            data_dir: self.data_dir.clone().unwrap_or_else(|| format!("{}.quorate", self.name).into()),
+            name: self.name.clone(),
+            peer_urls: self.initial_advertise_peer_urls.clone(),
+            initial_cluster: InitialCluster {
+                members,
+                token: self.initial_cluster_token.clone(),
+                state: ClusterState::New,
+            },
+        })
+    }
+}
+
+/// Does it.
+///
+/// # Errors
+///
+/// Flags that contradict each other, a snapshot that cannot be used, a directory that cannot be made.
+pub(crate) fn run(task: &SnapshotTask) -> Result<()> {
+    match task {
+        SnapshotTask::Status { file } => print_status(&node::inspect(file)?),
+        SnapshotTask::Restore(flags) => restore(&flags.file, &flags.config()?),
+    }
+}
+
+fn print_status(status: &BackupStatus) -> Result<()> {
+    let mut hash = String::new();
+    for byte in status.checksum {
+        hash.push_str(&format!("{byte:02x}"));
+    }
+    let mut out = std::io::stdout().lock();
+    writeln!(out, "hash      {hash}")?;
+    writeln!(out, "revision  {}", status.revision)?;
+    writeln!(out, "compacted {}", status.compact_revision)?;
+    writeln!(out, "keys      {}", status.keys)?;
+    writeln!(out, "size      {}", status.bytes)?;
+    Ok(())
+}
+
+fn restore(file: &Path, config: &RestoreConfig) -> Result<()> {
+    let status = node::restore(file, config)?;
+    let (name, data_dir) = (&config.name, config.data_dir.display());
+    writeln!(std::io::stdout().lock(), "restored {name} at revision {} into {data_dir}", status.revision)?;
+    Ok(())
+}
