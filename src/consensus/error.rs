@@ -43,6 +43,14 @@ pub enum Error {
         /// First entry in the log.
         first: LogIndex,
     },
+    /// The state of this member is lost, and no other member could give it theirs.
+    #[error("{lost}; no other member gave its state: {tried}")]
+    StateNotFetched {
+        /// How it was found.
+        lost: Box<Error>,
+        /// Who was asked, and what became of it.
+        tried: String,
+    },
     /// State and log hold different entries at one index.
     #[error("the state has applied entry {applied}, but the log has {found} there")]
     StateConflictsWithLog {

@@ -31,7 +31,7 @@ impl Intake {
     }
 
     /// Builds a store from the rest of the frames.
-    async fn take(&self, mut pieces: Responses<Bytes>) -> Result<Imported, CallError> {
+    pub(crate) async fn take(&self, mut pieces: Responses<Bytes>) -> Result<Imported, CallError> {
         let place = self.place.clone();
         let mut import = self.run(move || Import::new(&place)).await?;
         while let Some(piece) = pieces.next().await {

@@ -44,6 +44,7 @@ mod transfer;
 
 mod machine;
 mod maintenance;
+mod refetch;
 mod restoration;
 mod snapshot;
 
@@ -81,6 +82,7 @@ pub use opened_log::{LogPlace, OpenedLog};
 pub use owner::Owner;
 pub use propose::{Committed, PROPOSAL_BYTES_MAX};
 pub use reconfiguration::Reconfiguration;
+pub use refetch::open_state;
 pub use restoration::Restoration;
 pub use roster::Member;
 pub use runtime::SimLife;

@@ -120,12 +120,7 @@ impl LogStore {
     /// alone or lost. Going on would apply entries twice, or never.
     pub(crate) fn reconcile(&self, applied: Option<RaftLogId>) -> Result<(), Error> {
         let mut tail = self.view.tail.lock();
-        if next(applied) < tail.first() {
-            return Err(Error::LogBehindState {
-                applied: applied.map(model_log_id),
-                first: LogIndex::new(tail.first()),
-            });
-        }
+        check_reach(tail.first(), applied)?;
         let Some(applied) = applied else { return Ok(()) };
         match self.view.disk.log_id(applied.index).map(from_wal) {
             Some(found) if found == applied => Ok(()),
@@ -288,6 +283,18 @@ impl LogThread {
         let _ = self.execution.blocking(move || drop(self.writer)).await;
         result.map_err(Error::Log)
     }
+}
+
+/// Whether a state whose last entry is `applied` leaves no gap before `first`, the first entry of the log.
+///
+/// # Errors
+///
+/// [`Error::LogBehindState`].
+pub(crate) fn check_reach(first: u64, applied: Option<RaftLogId>) -> Result<(), Error> {
+    if next(applied) < first {
+        return Err(Error::LogBehindState { applied: applied.map(model_log_id), first: LogIndex::new(first) });
+    }
+    Ok(())
 }
 
 pub(crate) fn from_wal(id: wal::LogId) -> RaftLogId {

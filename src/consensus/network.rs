@@ -195,7 +195,7 @@ impl RaftNetworkV2<TypeConfig> for Link {
         cancel: impl Future<Output = ReplicationClosed> + Send + 'static,
         _option: RPCOption,
     ) -> Result<SnapshotResponse<TypeConfig>, StreamingError<TypeConfig>> {
-        let chunks = snapshot::chunks(self.peers.header(self.target), &vote, snapshot);
+        let chunks = snapshot::chunks(self.peers.header(self.target), Some(&vote), snapshot);
         let answer = self.peer.snapshot(chunks, snapshot::IDLE);
         let answer = tokio::select! {
             biased;

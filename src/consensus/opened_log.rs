@@ -5,7 +5,15 @@ use std::sync::Arc;
 
 use crate::Error;
 use crate::execution::Execution;
+use crate::format::{decode_payload, decode_stored_membership};
+use crate::log_store::from_wal;
 use crate::owner::Owner;
+use crate::snapshot::Durable;
+use crate::tail::next;
+use crate::types::{Payload, StoredMembership};
+
+/// Bytes of entries read at a time.
+const READ_BYTES: usize = 1 << 20;
 
 /// Where the log is kept.
 #[derive(Clone, Debug)]
@@ -68,6 +76,53 @@ impl OpenedLog {
     /// [`Error::Corrupt`].
     pub fn owner(&self) -> Result<Option<Owner>, Error> {
         self.found.as_ref().map(|(_, recovered)| Owner::decode(recovered.metadata.clone())).transpose()
+    }
+
+    /// Index of the first entry, or of the next one if there is none.
+    pub(crate) fn first(&self) -> u64 {
+        next(self.found.as_ref().and_then(|(_, recovered)| recovered.purged).map(from_wal))
+    }
+
+    /// The newest membership in the log, committed or not; none if there is none. Reads all entries.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Corrupt`], [`Error::Log`].
+    pub(crate) fn newest_membership(&self) -> Result<Option<StoredMembership>, Error> {
+        let Some((log, recovered)) = &self.found else { return Ok(None) };
+        let marked = recovered.snapshot.as_ref().map(|mark| decode_stored_membership(mark.data.clone()));
+        let mut newest = marked.transpose()?;
+        let reader = log.reader();
+        let mut rest = reader.range();
+        while !rest.is_empty() {
+            let entries = reader.read(rest.clone(), READ_BYTES).map_err(|error| Error::Log(Arc::new(error)))?;
+            rest.start += entries.len() as u64;
+            for entry in entries {
+                let id = from_wal(entry.log_id());
+                if let Payload::Membership(membership) = decode_payload(entry.payload)? {
+                    newest = Some(StoredMembership::new(Some(id), membership));
+                }
+            }
+        }
+        Ok(newest)
+    }
+
+    /// Notes, durably, that the state is about to be that of `durable`, and that its term has been seen.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Log`].
+    pub(crate) fn note_installing(&mut self, durable: &Durable) -> Result<(), Error> {
+        let Some((log, recovered)) = &mut self.found else { return Ok(()) };
+        let mark = durable.mark();
+        if recovered.state.term < mark.log_id.term {
+            let member = Owner::decode(recovered.metadata.clone())?.member;
+            recovered.state.term = mark.log_id.term;
+            (recovered.state.voted_for, recovered.state.is_vote_committed) = (Some(member.get()), false);
+        }
+        recovered.snapshot = Some(mark.clone());
+        let noted = log.save_snapshot(mark).and_then(|()| log.save_state(recovered.state)).and_then(|()| log.flush());
+        noted.map_err(|error| Error::Log(Arc::new(error)))
     }
 
     pub(crate) fn execution(&self) -> Execution {

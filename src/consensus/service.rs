@@ -19,6 +19,7 @@ use crate::handle::Handle;
 use crate::intake::Intake;
 use crate::members::{self, MembersError};
 use crate::owner::Owner;
+use crate::snapshot;
 use crate::{Leadership, forward};
 
 /// The member, as it is served.
@@ -61,6 +62,17 @@ impl Service {
             Ok(_) => answer(self.clone()).boxed(),
             Err(refused) => future::ready(Err(refused)).boxed(),
         }
+    }
+
+    /// All that is applied here, for a member that has lost its own state.
+    async fn give_state(self, request: pb::FetchRequest) -> Result<Responses<pb::SnapshotChunk>, CallError> {
+        let from = self.check(request.header)?.from;
+        tracing::info!(to = format_args!("{from:x}"), "a member fetches the state");
+        snapshot::flush(self.handle.raft()).await.map_err(|_stopped| CallError::NotServing)?;
+        let snapshot = self.handle.raft().get_snapshot().await.map_err(|_stopped| CallError::NotServing)?;
+        let snapshot = snapshot.ok_or(CallError::NotServing)?;
+        let header = self.handle.peers().header(from);
+        Ok(snapshot::chunks(header, None, snapshot).map(Ok).boxed())
     }
 
     async fn open_append(
@@ -276,5 +288,9 @@ impl Peer for Service {
 
     fn snapshot(&self, chunks: Requests<pb::SnapshotChunk>, _idle: Duration) -> Answer<pb::SnapshotResponse> {
         self.clone().receive_snapshot(chunks).boxed()
+    }
+
+    fn fetch(&self, request: pb::FetchRequest, _idle: Duration) -> Answer<Responses<pb::SnapshotChunk>> {
+        self.clone().give_state(request).boxed()
     }
 }

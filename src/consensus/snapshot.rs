@@ -119,12 +119,12 @@ pub(crate) async fn trigger(raft: Raft, mut flushed: watch::Receiver<Flushed>) {
 /// notices by the missing end.
 pub(crate) fn chunks(
     header: Header,
-    vote: &VoteOf<TypeConfig>,
+    vote: Option<&VoteOf<TypeConfig>>,
     snapshot: SnapshotOf<TypeConfig, SnapshotData>,
 ) -> Requests<SnapshotChunk> {
     let head = SnapshotHead {
         header: Some(header),
-        vote: Some(frames::vote(vote)),
+        vote: vote.map(frames::vote),
         last_log_id: snapshot.meta.last_log_id.map(frames::log_id),
         membership_log_id: (*snapshot.meta.last_membership.log_id()).map(frames::log_id),
         membership: encode_membership(snapshot.meta.last_membership.membership()),

@@ -4,7 +4,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use consensus::{Execution, LogPlace, Owner, Reconfiguration, Tasks};
+use consensus::{Execution, LogPlace, OpenedLog, Owner, Reconfiguration, Tasks};
 use state::{FjallPlace, Machine, Place, Reader};
 use thiserror::Error;
 use tokio::sync::{mpsc, watch as latest};
@@ -158,7 +158,7 @@ impl Node {
             Some(identity) => found_before(&config, identity),
             None => found(&config, &*dialer).await?,
         };
-        let machine = open_store(&config.data_dir, Arc::clone(&place), &execution).await?;
+        let (log, machine) = open_store(&config.data_dir, log, Arc::clone(&place), &*dialer).await?;
         let reader = machine.reader();
         let (hub_handle, hub) =
             Hub::new(StateHistory(reader.clone()), config.watch_progress_interval, reads(&execution));
@@ -362,7 +362,15 @@ fn prepare(path: &Path) -> Result<(), Failure> {
     made.map_err(|source| Failure::DataDir { path: path.to_owned(), source })
 }
 
-async fn open_store(data_dir: &Path, place: Arc<dyn Place>, execution: &Execution) -> Result<Machine, Failure> {
-    let opened = execution.blocking(move || Machine::open(place, state::Options::default())).await?;
-    opened.map_err(|source| Failure::Store { path: data_dir.join("state"), source })
+async fn open_store(
+    data_dir: &Path,
+    log: OpenedLog,
+    place: Arc<dyn Place>,
+    dialer: &dyn Dialer,
+) -> Result<(OpenedLog, Machine), Failure> {
+    let opened = consensus::open_state(log, place, dialer, state::Options::default()).await;
+    opened.map_err(|error| match error {
+        consensus::Error::State(source) => Failure::Store { path: data_dir.join("state"), source },
+        other => other.into(),
+    })
 }

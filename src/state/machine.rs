@@ -32,6 +32,7 @@ use crate::overlay::{Overlay, Seal};
 use crate::place::Place;
 use crate::queues::Queues;
 use crate::resident::Resident;
+use crate::storage::Storage;
 use crate::{Fault, ReadError, Reader, txn};
 
 /// Largest TTL of a lease in seconds (etcd's figure). Checked at the edge too; here so that no entry can get around it.
@@ -78,10 +79,25 @@ impl Machine {
     /// [`Fault::ForeignData`], [`Fault::UnknownFormat`], [`Fault::Damaged`], [`Fault::Storage`].
     pub fn open(place: Arc<dyn Place>, options: Options) -> Result<Self, Fault> {
         let storage = place.open()?;
-        let Resident { head, membership, cursor, leases } = Resident::open(&*storage)?;
+        let resident = Resident::open(&*storage)?;
+        Ok(Self::of(storage, resident, options))
+    }
+
+    /// Puts the state of another member in the place of one that cannot be opened or is of no use, durably, and takes it up.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::install`], but that any state may be replaced.
+    pub fn open_imported(imported: Imported, options: Options) -> Result<Self, Fault> {
+        let (storage, resident) = imported.publish()?;
+        Ok(Self::of(storage, resident, options))
+    }
+
+    fn of(storage: Arc<dyn Storage>, resident: Resident, options: Options) -> Self {
+        let Resident { head, membership, cursor, leases } = resident;
         let shared = Arc::new(Shared::new(storage, &head, cursor, leases));
         let published = Arc::new(ArcSwap::new(Arc::clone(&shared)));
-        Ok(Self { shared, published, head, membership, queues: Queues::default(), options })
+        Self { shared, published, head, membership, queues: Queues::default(), options }
     }
 
     /// Puts the state of another member in the place of this one, durably, and lets readers see it. Reads that are under way end on

@@ -3,13 +3,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::future::BoxFuture;
+use futures::FutureExt;
+use futures::future::{self, BoxFuture};
 use futures::stream::BoxStream;
 use proto::quoratepb::{
-    AppendRequest, AppendResponse, ChangeMembersRequest, ChangeMembersResponse, LeaseLifeRequest, LeaseLifeResponse,
-    ProbeResponse, ProposeRequest, ProposeResponse, ReadIndexRequest, ReadIndexResponse, RenewLeasesRequest,
-    RenewLeasesResponse, SnapshotChunk, SnapshotResponse, TransferLeaderRequest, TransferLeaderResponse, VoteRequest,
-    VoteResponse,
+    AppendRequest, AppendResponse, ChangeMembersRequest, ChangeMembersResponse, FetchRequest, LeaseLifeRequest,
+    LeaseLifeResponse, ProbeResponse, ProposeRequest, ProposeResponse, ReadIndexRequest, ReadIndexResponse,
+    RenewLeasesRequest, RenewLeasesResponse, SnapshotChunk, SnapshotResponse, TransferLeaderRequest,
+    TransferLeaderResponse, VoteRequest, VoteResponse,
 };
 
 use crate::CallError;
@@ -64,6 +65,12 @@ pub trait Peer: Send + Sync + 'static {
 
     /// Sends a snapshot. A connection gives up when the other side took nothing for `idle`.
     fn snapshot(&self, chunks: Requests<SnapshotChunk>, idle: Duration) -> Answer<SnapshotResponse>;
+
+    /// Asks for its state. A connection gives up when nothing came for `idle`. One that has none to give away says that it does not
+    /// serve.
+    fn fetch(&self, _request: FetchRequest, _idle: Duration) -> Answer<Responses<SnapshotChunk>> {
+        future::ready(Err(CallError::NotServing)).boxed()
+    }
 }
 
 /// Opens connections to members.

@@ -5,16 +5,16 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::{FutureExt, StreamExt, TryFutureExt, TryStreamExt};
+use futures::{FutureExt, StreamExt, TryFutureExt, TryStreamExt, stream};
 use prost::Message;
 use proto::quoratepb::peer_client::PeerClient;
 use proto::quoratepb::{
-    AppendRequest, AppendResponse, ChangeMembersRequest, ChangeMembersResponse, LeaseLifeRequest, LeaseLifeResponse,
-    ProbeRequest, ProbeResponse, ProposeRequest, ProposeResponse, ReadIndexRequest, ReadIndexResponse,
-    RenewLeasesRequest, RenewLeasesResponse, SnapshotChunk, SnapshotResponse, TransferLeaderRequest,
+    AppendRequest, AppendResponse, ChangeMembersRequest, ChangeMembersResponse, FetchRequest, LeaseLifeRequest,
+    LeaseLifeResponse, ProbeRequest, ProbeResponse, ProposeRequest, ProposeResponse, ReadIndexRequest,
+    ReadIndexResponse, RenewLeasesRequest, RenewLeasesResponse, SnapshotChunk, SnapshotResponse, TransferLeaderRequest,
     TransferLeaderResponse, VoteRequest, VoteResponse,
 };
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, timeout, timeout_at};
 use tokio_rustls::TlsConnector;
 use tonic::{Request, Response, Status};
 
@@ -91,6 +91,20 @@ fn replicate(connection: Connection, requests: Requests<AppendRequest>, idle: Du
     until(responses, overdue.boxed())
 }
 
+/// The same frames, until one of them takes longer than `idle`.
+fn each_within<T: Send + 'static>(idle: Duration, frames: Responses<T>) -> Responses<T> {
+    let next = move |frames: Option<Responses<T>>| async move {
+        let mut frames = frames?;
+        match timeout(idle, frames.next()).await {
+            Ok(Some(Ok(frame))) => Some((Ok(frame), Some(frames))),
+            Ok(Some(Err(error))) => Some((Err(error), None)),
+            Ok(None) => None,
+            Err(_) => Some((Err(CallError::Timeout), None)),
+        }
+    };
+    stream::unfold(Some(frames), next).boxed()
+}
+
 impl Peer for Remote {
     fn append(&self, requests: Requests<AppendRequest>, idle: Duration) -> Answer<Responses<AppendResponse>> {
         let lane = self.append.clone();
@@ -154,6 +168,17 @@ impl Peer for Remote {
                     Err(CallError::Timeout)
                 }
             }
+        }
+        .boxed()
+    }
+
+    fn fetch(&self, request: FetchRequest, idle: Duration) -> Answer<Responses<SnapshotChunk>> {
+        let lane = self.snapshots.clone();
+        async move {
+            let connection = lane.connection(idle).await?;
+            let opened = timeout(idle, connection.client().fetch(request)).await.map_err(|_| CallError::Timeout)?;
+            let chunks = opened.map_err(|status| status::read(&status))?.into_inner();
+            Ok(each_within(idle, chunks.map_err(|status| status::read(&status)).boxed()))
         }
         .boxed()
     }

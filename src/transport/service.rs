@@ -7,16 +7,16 @@ use futures::stream::BoxStream;
 use futures::{FutureExt, StreamExt, TryStreamExt, future};
 use proto::quoratepb::peer_server::{self, PeerServer};
 use proto::quoratepb::{
-    AppendRequest, AppendResponse, ChangeMembersRequest, ChangeMembersResponse, LeaseLifeRequest, LeaseLifeResponse,
-    ProbeRequest, ProbeResponse, ProposeRequest, ProposeResponse, ReadIndexRequest, ReadIndexResponse,
-    RenewLeasesRequest, RenewLeasesResponse, SnapshotChunk, SnapshotResponse, TransferLeaderRequest,
+    AppendRequest, AppendResponse, ChangeMembersRequest, ChangeMembersResponse, FetchRequest, LeaseLifeRequest,
+    LeaseLifeResponse, ProbeRequest, ProbeResponse, ProposeRequest, ProposeResponse, ReadIndexRequest,
+    ReadIndexResponse, RenewLeasesRequest, RenewLeasesResponse, SnapshotChunk, SnapshotResponse, TransferLeaderRequest,
     TransferLeaderResponse, VoteRequest, VoteResponse,
 };
 use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status, Streaming};
 
 use crate::until::until;
-use crate::{Answer, CallError, MESSAGE_BYTES_MAX, Peer, Requests, deadline, status};
+use crate::{Answer, CallError, MESSAGE_BYTES_MAX, Peer, Requests, Responses, deadline, status};
 
 /// Told to a served member, which need not heed it: who calls has its own figure and does not send it.
 const IDLE: Duration = Duration::from_secs(10);
@@ -39,6 +39,12 @@ impl Service {
             .max_decoding_message_size(MESSAGE_BYTES_MAX)
             .max_encoding_message_size(MESSAGE_BYTES_MAX)
     }
+
+    /// Frames that go back, until the member stops.
+    fn stream<T: Send + 'static>(&self, frames: Responses<T>) -> Response<BoxStream<'static, Result<T, Status>>> {
+        let stopped = self.stopping.clone().cancelled_owned().map(|()| CallError::NotServing);
+        Response::new(until(frames, stopped.boxed()).map_err(status::write).boxed())
+    }
 }
 
 async fn answer<Q, A>(request: Request<Q>, call: impl FnOnce(Q, Duration) -> Answer<A>) -> Result<Response<A>, Status> {
@@ -59,8 +65,7 @@ impl peer_server::Peer for Service {
 
     async fn append(&self, request: Request<Streaming<AppendRequest>>) -> Result<Response<Self::AppendStream>, Status> {
         let responses = self.peer.append(frames(request), IDLE).await.map_err(status::write)?;
-        let stopped = self.stopping.clone().cancelled_owned().map(|()| CallError::NotServing);
-        Ok(Response::new(until(responses, stopped.boxed()).map_err(status::write).boxed()))
+        Ok(self.stream(responses))
     }
 
     async fn heartbeat(&self, request: Request<AppendRequest>) -> Result<Response<AppendResponse>, Status> {
@@ -114,5 +119,12 @@ impl peer_server::Peer for Service {
 
     async fn snapshot(&self, request: Request<Streaming<SnapshotChunk>>) -> Result<Response<SnapshotResponse>, Status> {
         self.peer.snapshot(frames(request), IDLE).await.map(Response::new).map_err(status::write)
+    }
+
+    type FetchStream = BoxStream<'static, Result<SnapshotChunk, Status>>;
+
+    async fn fetch(&self, request: Request<FetchRequest>) -> Result<Response<Self::FetchStream>, Status> {
+        let chunks = self.peer.fetch(request.into_inner(), IDLE).await.map_err(status::write)?;
+        Ok(self.stream(chunks))
     }
 }

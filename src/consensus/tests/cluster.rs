@@ -21,7 +21,7 @@ fn id(member: u64) -> MemberId {
     MemberId::new(member)
 }
 
-fn url(member: u64) -> String {
+pub(super) fn url(member: u64) -> String {
     format!("http://{member}")
 }
 
@@ -30,10 +30,10 @@ fn info(member: u64) -> MemberInfo {
 }
 
 /// A cluster of which every part can be stopped, cut off and started again.
-struct Cluster {
-    wires: Wires,
+pub(super) struct Cluster {
+    pub(super) wires: Wires,
     first: Vec<u64>,
-    disks: BTreeMap<u64, Disks>,
+    pub(super) disks: BTreeMap<u64, Disks>,
     running: BTreeMap<u64, Member>,
     snapshot_count: u64,
 }
@@ -43,7 +43,7 @@ impl Cluster {
         Self::with_snapshots_every(first, 10_000).await
     }
 
-    async fn with_snapshots_every(first: &[u64], snapshot_count: u64) -> Self {
+    pub(super) async fn with_snapshots_every(first: &[u64], snapshot_count: u64) -> Self {
         let mut cluster = Self {
             wires: Wires::default(),
             first: first.to_vec(),
@@ -58,7 +58,13 @@ impl Cluster {
         cluster
     }
 
-    async fn start(&mut self, member: u64) {
+    pub(super) async fn start(&mut self, member: u64) {
+        let started = self.try_start(member).await.unwrap();
+        self.wires.plug(&url(member), started.peer.clone());
+        self.running.insert(member, started);
+    }
+
+    pub(super) async fn try_start(&mut self, member: u64) -> Result<Member, Error> {
         let disks = self.disks.entry(member).or_insert_with(|| Disks { wires: self.wires.clone(), ..Disks::new() });
         let is_first = self.first.contains(&member);
         let members = self.first.iter().filter(|_| is_first).map(|member| (id(*member), info(*member))).collect();
@@ -69,23 +75,21 @@ impl Cluster {
             ..Config::new(model::ClusterId::new(0xc1), id(member), members)
         };
         let outlet = Outlet { wires: self.wires.clone(), own_url: url(member) };
-        let started = disks.try_start_at(config, outlet).await.unwrap();
-        self.wires.plug(&url(member), started.peer.clone());
-        self.running.insert(member, started);
+        disks.try_start_at(config, outlet).await
     }
 
-    async fn stop(&mut self, member: u64) {
+    pub(super) async fn stop(&mut self, member: u64) {
         let stopped = self.running.remove(&member).unwrap();
         stopped.tasks.shutdown().await.unwrap();
         self.wires.unplug(&url(member));
     }
 
-    fn at(&self, member: u64) -> &Member {
+    pub(super) fn at(&self, member: u64) -> &Member {
         &self.running[&member]
     }
 
     /// Who leads, once a majority of those that run agrees.
-    async fn leader(&self) -> u64 {
+    pub(super) async fn leader(&self) -> u64 {
         let found = async {
             loop {
                 let leads =
@@ -99,13 +103,23 @@ impl Cluster {
         timeout(Duration::from_secs(20), found).await.unwrap()
     }
 
-    async fn follower(&self) -> u64 {
+    pub(super) async fn follower(&self) -> u64 {
         let leader = self.leader().await;
         *self.running.keys().find(|member| **member != leader).unwrap()
     }
 
+    /// More than the log keeps behind a snapshot.
+    pub(super) async fn write_more_than_logs_keep(&self, member: u64, round: u64) {
+        let writes = (0..crate::CATCH_UP_ENTRIES + 3_000).map(|n| {
+            let handle = self.at(member).handle.clone();
+            async move { handle.propose(put(&format!("k{}", n % 500), &format!("{round}-{n}")), soon()).await.unwrap() }
+        });
+        futures::StreamExt::collect::<Vec<_>>(futures::StreamExt::buffer_unordered(futures::stream::iter(writes), 256))
+            .await;
+    }
+
     /// Returns when a member has applied what another has.
-    async fn caught_up(&self, member: u64, with: u64) {
+    pub(super) async fn caught_up(&self, member: u64, with: u64) {
         let target = self.at(with).handle.status().applied;
         let caught_up = async {
             while self.at(member).handle.status().applied < target {
@@ -115,7 +129,7 @@ impl Cluster {
         timeout(Duration::from_secs(20), caught_up).await.unwrap();
     }
 
-    async fn shutdown(mut self) {
+    pub(super) async fn shutdown(mut self) {
         for (_, member) in std::mem::take(&mut self.running) {
             let faults = member.faults.clone();
             member.tasks.shutdown().await.unwrap();
@@ -331,13 +345,7 @@ async fn k17_who_is_far_behind_is_sent_the_state_twice_if_need_be() {
         let leader = cluster.leader().await;
         let behind = cluster.follower().await;
         cluster.stop(behind).await;
-        // More than the log keeps behind a snapshot.
-        let writes = (0..crate::CATCH_UP_ENTRIES + 3_000).map(|n| {
-            let handle = cluster.at(leader).handle.clone();
-            async move { handle.propose(put(&format!("k{}", n % 500), &format!("{round}-{n}")), soon()).await.unwrap() }
-        });
-        futures::StreamExt::collect::<Vec<_>>(futures::StreamExt::buffer_unordered(futures::stream::iter(writes), 256))
-            .await;
+        cluster.write_more_than_logs_keep(leader, round).await;
         cluster.start(behind).await;
         cluster.caught_up(behind, leader).await;
         assert_eq!(cluster.at(behind).reader.hash().unwrap(), cluster.at(leader).reader.hash().unwrap());

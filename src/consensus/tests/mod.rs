@@ -7,6 +7,7 @@ mod log_store;
 mod log_suite;
 mod member;
 mod on_disk;
+mod refetch;
 mod restart;
 mod wires;
 
@@ -25,7 +26,8 @@ use transport::{Dialer, Peer};
 use wires::{Outlet, Wires};
 
 use crate::{
-    ApplySink, Committed, Config, Error, Execution, Handle, LogPlace, MemberInfo, Parts, Started, Tasks, start,
+    ApplySink, Committed, Config, Error, Execution, Handle, LogPlace, MemberInfo, Parts, Started, Tasks, open_state,
+    start,
 };
 
 /// What survives a member: its disks.
@@ -111,14 +113,13 @@ impl Disks {
         dialer: Arc<dyn Dialer>,
     ) -> Result<Member, Error> {
         let place: Arc<dyn Place> = Arc::new(self.place.clone());
-        let machine = state::Machine::open(place.clone(), options).unwrap();
-        let reader = machine.reader();
         let faults = Arc::new(Mutex::new(Vec::new()));
         let on_fault = {
             let faults = faults.clone();
             Arc::new(move |error| faults.lock().push(error))
         };
-        let log = self.log().open()?;
+        let (log, machine) = open_state(self.log().open()?, place.clone(), &*dialer, options).await?;
+        let reader = machine.reader();
         let Started { handle, tasks, peer } =
             start(config, Parts { machine, place, log, dialer, sink, on_fault }).await?;
         Ok(Member { handle, tasks, peer, reader, batches: Arc::default(), faults })

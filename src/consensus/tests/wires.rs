@@ -163,4 +163,9 @@ impl Peer for Wire {
         let chunks = while_whole(self.clone(), chunks);
         self.call(|peer| peer.snapshot(chunks, idle))
     }
+
+    fn fetch(&self, request: pb::FetchRequest, idle: Duration) -> Answer<Responses<pb::SnapshotChunk>> {
+        let wire = self.clone();
+        self.call(|peer| peer.fetch(request, idle)).map(|opened| opened.map(|all| while_whole(wire, all))).boxed()
+    }
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::future::BoxFuture;
-use futures::{FutureExt, StreamExt, future};
+use futures::{FutureExt, StreamExt, future, stream};
 use parking_lot::Mutex;
 use proto::quoratepb::{self, *};
 
@@ -141,6 +141,17 @@ impl Peer for Fake {
     fn probe(&self, timeout: Duration) -> Answer<ProbeResponse> {
         let response = ProbeResponse { cluster_id: 7, member_id: 2, version: PROTOCOL_VERSION, ..Default::default() };
         self.answer("probe", timeout, response)
+    }
+
+    fn fetch(&self, request: FetchRequest, _: Duration) -> Answer<Responses<SnapshotChunk>> {
+        if let Some(error) = &self.failure {
+            return future::ready(Err(error.clone())).boxed();
+        }
+        let head = SnapshotHead { header: request.header, ..SnapshotHead::default() };
+        let pieces = stream::iter(["one", "two"].map(|piece| Ok(piece.into())));
+        let frames = crate::snapshot_frames(head, pieces, None).map(Ok);
+        let rest = if self.is_stuck { stream::pending().boxed() } else { stream::empty().boxed() };
+        future::ready(Ok(frames.take(if self.is_stuck { 2 } else { usize::MAX }).chain(rest).boxed())).boxed()
     }
 
     fn snapshot(&self, chunks: Requests<SnapshotChunk>, _: Duration) -> Answer<SnapshotResponse> {

@@ -2,15 +2,17 @@
 
 use std::io;
 use std::num::NonZeroU64;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use futures::{StreamExt, TryStreamExt, stream};
 use proto::quoratepb::snapshot_chunk::Part;
-use proto::quoratepb::{SnapshotChunk, SnapshotHead};
+use proto::quoratepb::{FetchRequest, SnapshotChunk, SnapshotHead};
 use tokio::time::Instant;
 
-use super::fake::{header, vote};
+use super::fake::{Fake, header, vote};
+use super::served::Served;
 use crate::{CallError, PIECE_BYTES_MAX, read_snapshot, snapshot_frames};
 
 fn head() -> SnapshotHead {
@@ -130,4 +132,31 @@ async fn a_rate_is_kept() {
     let frames = snapshot_frames(head(), pieces, rate).count().await;
     assert_eq!(frames, 10);
     assert_eq!(begun.elapsed(), Duration::from_millis(1750), "2 MiB, of which the last piece is not waited for");
+}
+
+fn fetch() -> FetchRequest {
+    FetchRequest { header: Some(header()) }
+}
+
+#[tokio::test]
+async fn a_state_is_fetched_over_the_network() {
+    let served = Served::start(Arc::new(Fake::default())).await;
+    let chunks = served.dial().fetch(fetch(), Duration::from_secs(10)).await.unwrap();
+    let chunks: Vec<SnapshotChunk> = chunks.try_collect().await.unwrap();
+    let (read_head, pieces) = read_snapshot(stream::iter(chunks).boxed()).await.unwrap();
+    assert_eq!(read_head.header, Some(header()), "the request arrived");
+    let pieces: Vec<Bytes> = pieces.try_collect().await.unwrap();
+    assert_eq!(pieces.concat(), b"onetwo");
+}
+
+#[tokio::test]
+async fn a_member_that_gives_no_state_says_why_and_one_that_falls_silent_is_given_up() {
+    let refusing = Served::start(Fake::failing(CallError::NotServing)).await;
+    let refused = refusing.dial().fetch(fetch(), Duration::from_secs(10)).await;
+    assert_eq!(refused.err(), Some(CallError::NotServing));
+    let stuck = Served::start(Arc::new(Fake { is_stuck: true, ..Fake::default() })).await;
+    let chunks = stuck.dial().fetch(fetch(), Duration::from_millis(100)).await.unwrap();
+    let chunks: Vec<_> = chunks.collect().await;
+    assert_eq!(chunks.iter().filter(|chunk| chunk.is_ok()).count(), 2);
+    assert_eq!(chunks.last(), Some(&Err(CallError::Timeout)));
 }
