@@ -45,6 +45,11 @@ pub(crate) enum Method {
 }
 
 impl Method {
+    /// Whether a learner answers such a stream (etcd's rule): a backup can be taken of any member.
+    pub(crate) fn suits_learner(self) -> bool {
+        matches!(self, Self::Snapshot)
+    }
+
     /// In the order of their numbers.
     const ALL: [Self; 23] = [
         Self::Range,

@@ -55,7 +55,8 @@ async fn a_member_stays_who_it_is_whatever_it_is_told_later() {
     let server = Server::start(&data, &[]);
     let first = identity(&server).await;
     drop(server);
-    let server = Server::start(&data, &["--initial-cluster-token", "another", "--initial-cluster-state", "existing"]);
+    let later = ["--initial-cluster-token", "another", "--initial-cluster-state", "existing"];
+    let server = Server::start(&data, &[&later[..], &["--listen-peer-urls", "http://127.0.0.1:0"]].concat());
     assert_eq!(identity(&server).await, first, "only a first start looks at --initial-*, as with etcd");
 }
 

@@ -114,7 +114,8 @@ impl Edge {
         metadata: &MetadataMap,
     ) -> Result<(StreamCall, RequiredLeader), Status> {
         let call = self.calls().stream(method);
-        match self.admit(metadata) {
+        let admitted = if method.suits_learner() { self.admit_also_learner(metadata) } else { self.admit(metadata) };
+        match admitted {
             Ok(()) if requires_leader(metadata) => Ok((call, RequiredLeader::required(self.handle().clone()))),
             Ok(()) => Ok((call, RequiredLeader::NotRequired)),
             Err(status) => {
