@@ -5,7 +5,6 @@
 
 use std::future::Future;
 use std::io;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -78,20 +77,22 @@ impl RaftNetworkFactory<TypeConfig> for Network {
 }
 
 impl Link {
-    /// Opens the stream that replicates, once there is something to send: openraft makes its pauses after a failure by giving the
-    /// first request late, and a stream that did not ask for it would fail again at once, without end.
+    /// Opens the stream that replicates. openraft makes its pauses after a failure by giving requests late, so that a stream that
+    /// cannot even be opened would be tried again at once, without end: the pause is made here.
     async fn replicate<S>(self, input: S) -> Result<AppendResults<'static>, RPCError<TypeConfig>>
     where
         S: Stream<Item = AppendEntriesRequest<TypeConfig>> + Send + Unpin + 'static,
     {
-        let mut input = input.peekable();
-        if Pin::new(&mut input).peek().await.is_none() {
-            return Ok(futures::stream::empty().boxed());
-        }
         let mut header = Some(self.peers.header(self.target));
         let requests = input.map(move |request| frames::append(header.take(), request)).boxed();
         let opened = self.peer.append(requests, self.idle).await;
-        let responses = self.peers.heed(opened).map_err(rpc_error)?;
+        let responses = match self.peers.heed(opened) {
+            Ok(responses) => responses,
+            Err(error) => {
+                tokio::time::sleep(RETRY_PAUSE).await;
+                return Err(rpc_error(error));
+            }
+        };
         let results = responses.map(move |response| {
             let response = self.peers.heed(response).map_err(rpc_error)?;
             frames::read_appended(response).map_err(unreadable)

@@ -5,6 +5,7 @@
 //! peer is sent is read from a view of the store, taken when openraft asks for the snapshot.
 
 use std::io;
+use std::num::NonZeroU64;
 use std::time::Duration;
 
 use futures::stream;
@@ -22,6 +23,9 @@ use crate::types::{Raft, RaftLogId, StoredMembership, TypeConfig, raft_log_id};
 
 /// How long a peer that is sent a snapshot may take nothing before it is given up: installing it takes a while.
 pub(crate) const IDLE: Duration = Duration::from_secs(30);
+
+/// Bytes of a snapshot that are sent in a second: the disks and the network have clients to serve meanwhile.
+const BYTES_PER_SECOND: NonZeroU64 = NonZeroU64::new(64 << 20).expect("above zero");
 
 /// Pieces read ahead of what the peer has taken.
 const PIECES_AHEAD: usize = 2;
@@ -134,7 +138,7 @@ pub(crate) fn chunks(
         crate::runtime::spawn(read_pieces(export, execution, sender));
     }
     let pieces = stream::unfold(pieces, |mut pieces| async move { pieces.recv().await.map(|piece| (piece, pieces)) });
-    transport::snapshot_frames(head, pieces, None)
+    transport::snapshot_frames(head, pieces, Some(BYTES_PER_SECOND))
 }
 
 /// Reads one piece after the other, as they are taken.

@@ -11,7 +11,7 @@ use super::run::Run;
 #[ignore = "needs root to mount a small disk; `make test` runs it"]
 async fn k28_a_member_with_a_full_disk_ends_and_comes_back() {
     let mut cluster = Cluster::prepare(3, 0, &["--snapshot-count", "1000"]).await;
-    let disk = SmallDisk::mount(&cluster.members[1].data, 192);
+    let disk = SmallDisk::mount(&cluster.members[1].data, 448);
     // Some programs refuse a data directory that others may read.
     let private = std::os::unix::fs::PermissionsExt::from_mode(0o700);
     std::fs::set_permissions(&cluster.members[1].data, private).expect("a folder of our own");

@@ -88,8 +88,10 @@ impl Locker {
                 Some(Reply { status: 200 | 201, body }) => {
                     return Some((body["token"].as_i64()?, body["revision"].as_i64()?));
                 }
-                Some(Reply { status: 202, .. }) | None => {}
-                Some(_) => return None,
+                Some(Reply { status: 202, .. }) => {}
+                // A request that was given up gives back the place that it made, when the member notices: another one for the same
+                // session could be told that it holds what is about to go. So this client begins anew.
+                Some(_) | None => return None,
             }
             let called = self.shared.clock.now();
             let alive = format!("/v1/sessions/{}/keepalive", session.id);
