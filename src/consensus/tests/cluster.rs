@@ -392,7 +392,8 @@ async fn keepalives_of_a_followers_clients_travel_together() {
     cluster.at(leader).handle.serve_leases(Arc::new(leases.clone()));
     let handle = &cluster.at(follower).handle;
     let renewals = (1..=CLIENTS).map(|lease| handle.renew_lease(id(leader), LeaseId::new(lease), soon()));
-    let mut renewals = future::join_all(renewals);
+    // All in one go: tokio would have such a crowd yield in between, and what is sent later could not gather.
+    let mut renewals = tokio::task::unconstrained(future::join_all(renewals));
     // Now all are on their way, and the first few calls wait.
     assert!(futures::poll!(&mut renewals).is_pending());
     gate.send_replace(true);
@@ -401,8 +402,7 @@ async fn keepalives_of_a_followers_clients_travel_together() {
         assert_eq!(renewed, Ok((lease % 2 == 1).then_some(lease)));
     }
     let calls = leases.calls.load(Ordering::Relaxed);
-    // How many gather depends on the threads; that far fewer calls than clients are made does not.
-    assert!((1..=100).contains(&calls), "{calls} calls");
+    assert!((1..=10).contains(&calls), "{calls} calls");
 
     let nobody = handle.renew_lease(id(follower), LeaseId::new(1), soon()).await;
     assert_eq!(nobody, Err(NotLeading), "it is not the leader, and has nobody who answers");
