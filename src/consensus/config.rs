@@ -40,10 +40,10 @@ pub struct Config {
     pub election_timeout: Duration,
     /// Entries applied before the state is flushed and the log behind it may be purged (`--snapshot-count`); default 10,000.
     pub snapshot_count: u64,
-    /// Log entries kept behind a snapshot; default [`CATCH_UP_ENTRIES`].
-    pub catch_up_entries: u64,
     /// Bytes of entries applied before the same happens; default 64 MiB, one WAL segment.
     pub snapshot_bytes: u64,
+    /// Log entries kept behind a snapshot; default [`CATCH_UP_ENTRIES`].
+    pub catch_up_entries: u64,
     /// Proposals that may be under way, from admission until applied; default 5,000 (etcd's distance of committed from applied).
     pub proposals_max: usize,
     /// Bytes of proposals that may be under way; default 64 MiB.
@@ -88,7 +88,7 @@ impl Config {
     pub(crate) fn raft(&self) -> Result<openraft::Config, Error> {
         let heartbeat = milliseconds(self.heartbeat);
         let election_ms = milliseconds(self.election_timeout);
-        let (shortest, longest) = (election_ms * 3 / 10, election_ms / 2);
+        let (shortest, longest) = (election_ms * 3 / 10, milliseconds(self.lease()));
         let config = openraft::Config {
             cluster_name: self.cluster.to_string(),
             heartbeat_interval: heartbeat,

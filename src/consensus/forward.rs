@@ -7,8 +7,8 @@ use futures::future::BoxFuture;
 use futures::stream::FuturesUnordered;
 use model::MemberId;
 use proto::quoratepb::propose_outcome::{Failure, Outcome};
-use proto::quoratepb::{ProposeOutcome, ProposeRequest};
-use tokio::sync::{mpsc, oneshot, watch};
+use proto::quoratepb::{NotLeader, ProposeOutcome, ProposeRequest};
+use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, timeout_at};
 use transport::CallError;
 
@@ -16,7 +16,6 @@ use crate::admission::Admitted;
 use crate::ask_leader::until;
 use crate::handle::Handle;
 use crate::peers::Peers;
-use crate::tasks::Phase;
 use crate::{Committed, ProposeError};
 
 /// Proposals that may wait to be sent. Admission keeps them below it.
@@ -109,21 +108,11 @@ impl Handle {
 pub(crate) struct ForwardTask {
     pub(crate) peers: Peers,
     pub(crate) inbox: mpsc::Receiver<Forward>,
-    pub(crate) phase: watch::Receiver<Phase>,
 }
 
 impl ForwardTask {
-    /// Runs until told to stop; what is under way then is unknown to who waits.
+    /// Runs until it is dropped; what is under way then is unknown to who waits.
     pub(crate) async fn run(mut self) {
-        let mut phase = self.phase.clone();
-        tokio::select! {
-            biased;
-            _ = phase.wait_for(|phase| *phase == Phase::Stopping) => {}
-            () = self.serve() => {}
-        }
-    }
-
-    async fn serve(&mut self) {
         let mut calls: FuturesUnordered<BoxFuture<'static, ()>> = FuturesUnordered::new();
         let mut queue = Vec::new();
         loop {
@@ -211,14 +200,14 @@ fn failed(error: &CallError) -> Forwarded {
 /// What the leader tells of a proposal that it took for another member.
 pub(crate) fn outcome(
     result: Result<Committed, ProposeError>,
-    not_leader: proto::quoratepb::NotLeader,
+    not_leader: impl FnOnce() -> NotLeader,
 ) -> ProposeOutcome {
     let outcome = match result {
         Ok(committed) => {
             let model::LogId { term, index } = committed.log_id;
             Outcome::Applied(proto::quoratepb::LogId { term: term.get(), index: index.get() })
         }
-        Err(ProposeError::NotLeader(_) | ProposeError::NoLeader) => Outcome::NotLeader(not_leader),
+        Err(ProposeError::NotLeader(_) | ProposeError::NoLeader) => Outcome::NotLeader(not_leader()),
         Err(ProposeError::TooManyRequests) => Outcome::Failure(Failure::TooManyRequests.into()),
         Err(ProposeError::NotProposed) => Outcome::Failure(Failure::NotProposed.into()),
         Err(ProposeError::Stopped) => Outcome::Failure(Failure::Stopped.into()),

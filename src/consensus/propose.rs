@@ -58,7 +58,8 @@ type Outcome = ClientWriteResult<TypeConfig>;
 impl Handle {
     /// Proposes a command and returns what the state machine answered, once the entry is applied here.
     ///
-    /// A member that does not lead has the leader propose it. Without a leader it waits for one. `payload` is what the machine reads: `model::Proposal::encode`.
+    /// A member that does not lead has the leader propose it. Without a leader it waits for one. `payload` is what the machine reads:
+    /// `model::Proposal::encode`.
     ///
     /// # Errors
     ///

@@ -18,7 +18,6 @@ use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::handle::Handle;
 use crate::peers::Peers;
-use crate::tasks::Phase;
 use crate::types::Raft;
 use crate::{Leadership, ReadIndexError};
 
@@ -75,21 +74,11 @@ pub(crate) struct ReadIndexTask {
     pub(crate) peers: Peers,
     pub(crate) inbox: mpsc::Receiver<Reader>,
     pub(crate) leadership: watch::Receiver<Leadership>,
-    pub(crate) phase: watch::Receiver<Phase>,
 }
 
 impl ReadIndexTask {
-    /// Runs until told to stop; readers still waiting learn it from their channel.
+    /// Runs until it is dropped; readers still waiting learn it from their channel.
     pub(crate) async fn run(mut self) {
-        let mut phase = self.phase.clone();
-        tokio::select! {
-            biased;
-            _ = phase.wait_for(|phase| *phase == Phase::Stopping) => {}
-            () = self.serve() => {}
-        }
-    }
-
-    async fn serve(&mut self) {
         let mut readers = Vec::new();
         while self.inbox.recv_many(&mut readers, ROUND_READERS_MAX).await > 0 {
             let answer = self.round(&mut readers).await;

@@ -10,7 +10,6 @@ use tokio::sync::watch;
 use crate::Error;
 use crate::fault::FaultReport;
 use crate::peers::Peers;
-use crate::tasks::Phase;
 use crate::types::StoredMembership;
 
 /// Time between learning it and stopping: a leader that removed itself hands over meanwhile, and its followers learn of the removal.
@@ -29,21 +28,11 @@ pub(crate) struct RemovalTask {
     /// The newest committed membership.
     pub(crate) newest: watch::Receiver<StoredMembership>,
     pub(crate) fault: FaultReport,
-    pub(crate) phase: watch::Receiver<Phase>,
 }
 
 impl RemovalTask {
-    /// Runs until told to stop.
+    /// Runs until it is dropped.
     pub(crate) async fn run(mut self) {
-        let mut phase = self.phase.clone();
-        tokio::select! {
-            biased;
-            _ = phase.wait_for(|phase| *phase == Phase::Stopping) => {}
-            () = self.watch() => {}
-        }
-    }
-
-    async fn watch(&mut self) {
         let member = self.member.get();
         let is_in = move |membership: &StoredMembership| membership.get_node(&member).is_some();
         // Who joins is not in the first memberships that it learns of.

@@ -7,14 +7,13 @@ use futures::stream::FuturesUnordered;
 use model::{LeaseId, MemberId};
 use proto::quoratepb as pb;
 use proto::quoratepb::renew_leases_response::Outcome;
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
 use crate::ask_leader::until;
 use crate::handle::Handle;
 use crate::lease_authority::NotLeading;
 use crate::peers::Peers;
-use crate::tasks::Phase;
 
 /// Keepalives that may wait to be sent; beyond it the caller waits.
 pub(crate) const RENEWAL_INBOX: usize = 8_192;
@@ -54,21 +53,11 @@ impl Handle {
 pub(crate) struct RenewalTask {
     pub(crate) peers: Peers,
     pub(crate) inbox: mpsc::Receiver<Renewal>,
-    pub(crate) phase: watch::Receiver<Phase>,
 }
 
 impl RenewalTask {
-    /// Runs until told to stop; who waits then hears that nobody leads.
+    /// Runs until it is dropped; who waits then hears that nobody leads.
     pub(crate) async fn run(mut self) {
-        let mut phase = self.phase.clone();
-        tokio::select! {
-            biased;
-            _ = phase.wait_for(|phase| *phase == Phase::Stopping) => {}
-            () = self.serve() => {}
-        }
-    }
-
-    async fn serve(&mut self) {
         let mut calls: FuturesUnordered<BoxFuture<'static, ()>> = FuturesUnordered::new();
         let mut queue: Vec<Renewal> = Vec::new();
         loop {

@@ -126,7 +126,8 @@ impl Service {
     async fn propose_all(self, commands: Vec<Bytes>, timeout: Duration) -> pb::ProposeResponse {
         if self.follows() {
             let refused = |_| Err(crate::ProposeError::NoLeader);
-            let outcomes = commands.into_iter().map(refused).map(|result| forward::outcome(result, self.not_leader()));
+            let outcomes =
+                commands.into_iter().map(refused).map(|result| forward::outcome(result, || self.not_leader()));
             return pb::ProposeResponse { outcomes: outcomes.collect() };
         }
         let deadline = Instant::now() + timeout;
@@ -141,7 +142,7 @@ impl Service {
                 Ok(proposal) => proposal.committed(deadline).await,
                 Err(error) => Err(error),
             };
-            outcomes.push(forward::outcome(result, self.not_leader()));
+            outcomes.push(forward::outcome(result, || self.not_leader()));
         }
         pb::ProposeResponse { outcomes }
     }

@@ -113,14 +113,8 @@ pub async fn start(config: Config, parts: Parts) -> Result<Started, Error> {
         silence: config.election_timeout,
     };
     tasks.spawn("the snapshot trigger", snapshot::trigger(raft.clone(), flushed));
-    let task = RemovalTask {
-        peers: peers.clone(),
-        member: config.member,
-        newest: roster.subscribe(),
-        fault,
-        phase: tasks.phase(),
-    };
-    tasks.spawn("the watch of the membership", task.run());
+    let task = RemovalTask { peers: peers.clone(), member: config.member, newest: roster.subscribe(), fault };
+    tasks.spawn_until_stopping("the watch of the membership", task.run());
     let applied = Applied { roster, pending, blank_term, maintained, watermark };
     let handle = serve(&config, &mut tasks, Core { raft, peers, admission, freshness }, applied);
     tasks.started(handle.clone());
@@ -200,15 +194,14 @@ fn serve(config: &Config, tasks: &mut Tasks, core: Core, applied: Applied) -> Ha
     };
     tasks.spawn("the watch of the leadership", task.run());
     let (reads, inbox) = mpsc::channel(READ_INBOX);
-    let (raft_asked, leader_asked, phase) = (raft.clone(), peers.clone(), tasks.phase());
-    let task = ReadIndexTask { raft: raft_asked, peers: leader_asked, inbox, leadership: leadership.clone(), phase };
-    tasks.spawn("the read-index loop", task.run());
+    let task = ReadIndexTask { raft: raft.clone(), peers: peers.clone(), inbox, leadership: leadership.clone() };
+    tasks.spawn_until_stopping("the read-index loop", task.run());
     let (forwards, inbox) = mpsc::channel(FORWARD_INBOX);
-    let task = ForwardTask { peers: peers.clone(), inbox, phase: tasks.phase() };
-    tasks.spawn("the forwarding of proposals", task.run());
+    let task = ForwardTask { peers: peers.clone(), inbox };
+    tasks.spawn_until_stopping("the forwarding of proposals", task.run());
     let (renewals, inbox) = mpsc::channel(RENEWAL_INBOX);
-    let task = RenewalTask { peers: peers.clone(), inbox, phase: tasks.phase() };
-    tasks.spawn("the forwarding of keepalives", task.run());
+    let task = RenewalTask { peers: peers.clone(), inbox };
+    tasks.spawn_until_stopping("the forwarding of keepalives", task.run());
     Handle::new(Shared {
         member: config.member,
         roster,
@@ -243,8 +236,8 @@ fn durable(machine: &Machine) -> Result<Option<Durable>, Error> {
     Ok(last.map(|last| Durable { last: raft_log_id(last), membership }))
 }
 
-/// Creates the cluster at the very first start, as every one of its first members does, unless this one joins. At a later one, a member that is its cluster's only voter stands for election at
-/// once, instead of at openraft's next tick.
+/// Creates the cluster at the very first start, as every one of its first members does, unless this one joins. At a later one, a member
+/// that is its cluster's only voter stands for election at once, instead of at openraft's next tick.
 async fn begin(raft: &Raft, config: &Config, is_new: bool) -> Result<(), Error> {
     if is_new && config.members.is_empty() {
         return Ok(());

@@ -85,6 +85,18 @@ impl Tasks {
         }));
     }
 
+    /// Runs a task until the shutdown, at whatever point it waits then. By itself it must not end either.
+    pub(crate) fn spawn_until_stopping(&mut self, name: &'static str, task: impl Future<Output = ()> + Send + 'static) {
+        let mut phase = self.phase();
+        self.spawn(name, async move {
+            tokio::select! {
+                biased;
+                _ = phase.wait_for(|phase| *phase == Phase::Stopping) => {}
+                () = task => {}
+            }
+        });
+    }
+
     /// Stops in reverse: a leader hands over, so that the cluster goes on without an election; then no new proposals, those under way are answered, the state is flushed so that the next start has nothing to
     /// replay, then openraft, the tasks and the log's thread end. Takes at most about three seconds; nothing runs afterwards.
     ///

@@ -1,14 +1,13 @@
 //! What the API may ask of a running member.
 
 use std::sync::Arc;
-use std::time::Duration;
 
-use consensus::{Execution, Leadership, LeaseLife, NotLeading, Owner, ReadIndexError};
+use consensus::{Execution, Leadership, Owner, ReadIndexError};
 use model::{
-    ClusterId, Command, DeleteRequest, DeleteResponse, Identity, LeaseId, Limits, LogIndex, MemberId, PutRequest,
-    PutResponse, RangeRequest, RangeResponse, Rejection, Revision, Term, TxnRequest, TxnResponse,
+    ClusterId, Command, DeleteRequest, DeleteResponse, Identity, Limits, LogIndex, MemberId, PutRequest, PutResponse,
+    RangeRequest, RangeResponse, Revision, Term, TxnRequest, TxnResponse,
 };
-use state::{LeaseInfo, Outcome, ReadError, Reader};
+use state::{Outcome, ReadError, Reader};
 use tokio::sync::watch as latest;
 use tokio::time::{Instant, timeout_at};
 use watch::{HubHandle, WatchStream};
@@ -23,12 +22,6 @@ use crate::waiters::WaitersHandle;
 /// Keys of a range that are read at once, which keeps other requests waiting for a fraction of a millisecond. Handing the read
 /// over to another thread costs as much as reading a hundred keys.
 const KEYS_AT_ONCE: usize = 500;
-
-/// Largest TTL of a lease in seconds (etcd's figure).
-const LEASE_TTL_MAX: i64 = 9_000_000_000;
-
-/// Time after which a leader that could not answer is asked again.
-const RETRY_INTERVAL: Duration = Duration::from_millis(100);
 
 /// Who answers: part of every answer's header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -238,7 +231,7 @@ impl Handle {
     ///
     /// # Errors
     ///
-    /// [`Rejection::Compacted`], [`Rejection::FutureRevision`]; see [`Error`].
+    /// [`model::Rejection::Compacted`], [`model::Rejection::FutureRevision`]; see [`Error`].
     pub async fn compact(&self, identity: Identity, revision: Revision, physical: bool) -> Result<Revision, Error> {
         let (header, _) = self.propose(identity, Command::Compact { revision }).await?;
         if physical {
@@ -260,113 +253,6 @@ impl Handle {
         Ok(())
     }
 
-    /// Creates a lease: with this id, or one that nobody has if it is zero; the TTL, in seconds, is raised to the least that
-    /// outlives an election. Returns id and TTL as granted.
-    ///
-    /// # Errors
-    ///
-    /// [`Rejection::LeaseTtlTooLarge`], [`Rejection::LeaseExists`]; see [`Error`].
-    pub async fn lease_grant(
-        &self,
-        identity: Identity,
-        id: LeaseId,
-        ttl: i64,
-    ) -> Result<(Revision, LeaseId, i64), Error> {
-        let ttl = self.lease_ttl(ttl)?;
-        let id = if id.is_some() { id } else { self.new_lease_id() };
-        match self.propose(identity, Command::LeaseGrant { id, ttl }).await? {
-            (revision, Outcome::LeaseGranted { id, ttl }) => Ok((revision, id, ttl)),
-            (_, other) => unreachable!("a lease grant was answered by {other:?}"),
-        }
-    }
-
-    /// The TTL that is granted to who asks for `ttl`.
-    pub(crate) fn lease_ttl(&self, ttl: i64) -> Result<i64, Rejection> {
-        if ttl > LEASE_TTL_MAX {
-            return Err(Rejection::LeaseTtlTooLarge);
-        }
-        Ok(ttl.max(self.inner.config.lease_ttl_min()))
-    }
-
-    pub(crate) fn new_lease_id(&self) -> LeaseId {
-        self.inner.proposer.ids().lease()
-    }
-
-    /// Ends a lease; its keys go in one revision. Returns the store's revision.
-    ///
-    /// # Errors
-    ///
-    /// [`Rejection::LeaseNotFound`]; see [`Error`].
-    pub async fn lease_revoke(&self, identity: Identity, id: LeaseId) -> Result<Revision, Error> {
-        Ok(self.propose(identity, Command::LeaseRevoke { id }).await?.0)
-    }
-
-    /// Gives a lease its full life back. Returns its TTL in seconds, or `None` when there is no such lease (any more).
-    ///
-    /// # Errors
-    ///
-    /// [`Unavailable`] when no leader answers in time.
-    pub async fn lease_keep_alive(&self, id: LeaseId) -> Result<Option<i64>, Unavailable> {
-        let there = |leader, deadline| self.inner.consensus.renew_lease(leader, id, deadline);
-        self.ask_lease_authority(|keeper| async move { keeper.keep_alive(id).await }, there).await
-    }
-
-    /// What a lease has left, and the keys attached to it; `None` when there is no such lease.
-    ///
-    /// # Errors
-    ///
-    /// [`Unavailable`] when no leader answers in time.
-    pub async fn lease_time_to_live(&self, id: LeaseId) -> Result<Option<(LeaseLife, LeaseInfo)>, Unavailable> {
-        let there = |leader, deadline| self.inner.consensus.lease_life(leader, id, deadline);
-        let life = self.ask_lease_authority(|keeper| async move { keeper.life(id).await }, there).await?;
-        Ok(life.zip(self.inner.reader.lease(id)))
-    }
-
-    /// All leases known here, in no particular order.
-    #[must_use]
-    pub fn leases(&self) -> Vec<LeaseId> {
-        self.inner.reader.leases().into_iter().map(|(id, ..)| id).collect()
-    }
-
-    /// Asks whoever leads: this member's keeper, or over the wire the leader's.
-    async fn ask_lease_authority<T, Here, There>(
-        &self,
-        here: impl Fn(KeeperHandle) -> Here,
-        there: impl Fn(MemberId, Instant) -> There,
-    ) -> Result<T, Unavailable>
-    where
-        Here: Future<Output = Result<T, Unavailable>>,
-        There: Future<Output = Result<T, NotLeading>>,
-    {
-        let deadline = Instant::now() + self.inner.config.request_timeout();
-        let (mut leadership, mut leading) = (self.inner.consensus.leadership(), self.inner.keeper.leading());
-        loop {
-            let known = *leadership.borrow_and_update();
-            leading.mark_unchanged();
-            let asked = async {
-                match known {
-                    Leadership::Follower { leader } => {
-                        let soon = deadline.min(Instant::now() + self.inner.config.election_timeout);
-                        there(leader, soon).await.map_err(|NotLeading| Unavailable::NoLeader)
-                    }
-                    Leadership::Leader { .. } => here(self.inner.keeper.clone()).await,
-                    Leadership::None => Err(Unavailable::NoLeader),
-                }
-            };
-            match timeout_at(deadline, asked).await.map_err(|_elapsed| Unavailable::Timeout)? {
-                Err(Unavailable::NoLeader) if Instant::now() < deadline => {}
-                answer => return answer,
-            }
-            // The keeper hears of leadership a moment after consensus does, and a quorum may come back without a change of it.
-            tokio::select! {
-                biased;
-                changed = leadership.changed() => changed.map_err(|_stopped| Unavailable::Stopped)?,
-                changed = leading.changed() => changed.map_err(|_ended| Unavailable::Stopped)?,
-                () = tokio::time::sleep(RETRY_INTERVAL) => {}
-            }
-        }
-    }
-
     /// A stream of watchers with room for `capacity` messages that its owner has not taken yet.
     #[must_use]
     pub fn watch(&self, capacity: usize) -> WatchStream {
@@ -378,7 +264,7 @@ impl Handle {
     ///
     /// # Errors
     ///
-    /// [`Rejection::Compacted`], [`Rejection::FutureRevision`]; see [`Error`].
+    /// [`model::Rejection::Compacted`], [`model::Rejection::FutureRevision`]; see [`Error`].
     pub async fn hash_kv(&self, revision: Revision) -> Result<state::HashKv, Error> {
         self.read_aside(move |reader| reader.hash_kv(revision)).await
     }

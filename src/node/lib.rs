@@ -23,6 +23,7 @@ mod history;
 mod ids;
 mod inbox;
 mod keeper;
+mod lease_calls;
 mod leases;
 mod measures;
 mod members;
