@@ -22,7 +22,7 @@ tests: ## Unit, model, property and process tests, those that need etcd included
 	$(CARGO) test --workspace -- --include-ignored
 
 # Simulations need tokio's own chance seeded, which its flag for unstable interfaces unlocks, and a little optimisation.
-SEEDS ?= 100
+SEEDS ?= 500
 sim: ## A simulated cluster: SEEDS=n many runs, from FROM=n on; SEED=n one, with all that happens in it
 	RUSTFLAGS="--cfg tokio_unstable" CARGO_TARGET_DIR=target/sim CARGO_PROFILE_DEV_OPT_LEVEL=1 \
 	QUORATE_SIM_SEEDS=$(SEEDS) QUORATE_SIM_FROM=$(FROM) QUORATE_SIM_SEED=$(SEED) $(CARGO) test --test sim -- --nocapture

@@ -81,7 +81,7 @@ pub enum MembersError {
     /// Too few voters are in touch with the leader: mend the cluster first.
     #[error("unhealthy cluster")]
     Unhealthy,
-    /// Until the deadline there was no leader, or another change was under way. Nothing changed.
+    /// Until the deadline, or until this member stopped, there was no leader or another change was under way. Nothing changed.
     #[error("no leader")]
     NoLeader,
     /// The outcome is unknown: look at the members before trying again.
@@ -119,7 +119,11 @@ impl Handle {
             if changed != Err(MembersError::NoLeader) || Instant::now() >= deadline {
                 return changed;
             }
-            let _ = timeout_at(deadline.min(Instant::now() + RETRY_INTERVAL), leadership.changed()).await;
+            if let Ok(Err(_stopped)) =
+                timeout_at(deadline.min(Instant::now() + RETRY_INTERVAL), leadership.changed()).await
+            {
+                return changed;
+            }
         }
     }
 
@@ -139,7 +143,9 @@ impl Handle {
                 Err(Overtaken::Retry | Overtaken::NotLeader) => return Err(MembersError::NoLeader),
                 Err(Overtaken::Unknown) => return Err(MembersError::Unknown),
             }
-            let _ = timeout_at(Instant::now() + RETRY_INTERVAL, metrics.changed()).await;
+            if let Ok(Err(_stopped)) = timeout_at(Instant::now() + RETRY_INTERVAL, metrics.changed()).await {
+                return Err(MembersError::NoLeader);
+            }
         }
     }
 

@@ -102,7 +102,9 @@ impl ReadIndexTask {
             if let Some(index) = answer {
                 return Ok(index);
             }
-            let _ = timeout(RETRY_INTERVAL, self.leadership.changed()).await;
+            if let Ok(Err(_closed)) = timeout(RETRY_INTERVAL, self.leadership.changed()).await {
+                return Err(ReadIndexError::Stopped);
+            }
             readers.retain(|reader| !reader.is_closed());
             if readers.is_empty() {
                 return Err(ReadIndexError::NoLeader);

@@ -33,6 +33,8 @@ pub struct Reconfiguration {
 /// How the other members are doing, as the leader sees it.
 #[derive(Clone, Debug)]
 pub(crate) struct Health {
+    /// Who is to make the change.
+    leader: u64,
     active: BTreeSet<u64>,
     /// Members far enough to vote.
     ready: BTreeSet<u64>,
@@ -64,7 +66,7 @@ impl Health {
         let matched = metrics.replication.iter().flatten();
         let is_ready = |index: u64| index.saturating_mul(100) >= last.saturating_mul(READY_PERCENT);
         let ready = matched.filter(|(_, at)| at.is_some_and(|at| is_ready(at.index))).map(|(id, _)| *id);
-        Self { active: active.chain([member]).collect(), ready: ready.collect(), rules }
+        Self { leader: member, active: active.chain([member]).collect(), ready: ready.collect(), rules }
     }
 }
 
@@ -75,6 +77,10 @@ impl Health {
 /// [`MembersError`]: why the change is refused.
 pub(crate) fn plan(observed: &StoredMembership, change: &MemberChange, health: &Health) -> Result<Step, MembersError> {
     let members = Draft::of(observed);
+    // A leader that removed itself goes on until it learns that the others have it too. The next change is its successor's.
+    if !members.infos.contains_key(&health.leader) {
+        return Err(MembersError::NoLeader);
+    }
     match change {
         MemberChange::Add(member) => members.add(member, health),
         MemberChange::Remove(id) => members.remove(id.get(), health),
@@ -222,7 +228,7 @@ mod tests {
 
     fn health(active: &[u64], ready: &[u64]) -> Health {
         let rules = Reconfiguration { strict: true, learners_max: 1 };
-        Health { active: active.iter().copied().collect(), ready: ready.iter().copied().collect(), rules }
+        Health { leader: 1, active: active.iter().copied().collect(), ready: ready.iter().copied().collect(), rules }
     }
 
     fn add(id: u64, is_learner: bool) -> MemberChange {
@@ -281,6 +287,13 @@ mod tests {
             plan(&observed(&[1], &[], &[]), &remove(1), &health(&[1], &[])),
             Err(MembersError::NotEnoughStarted)
         );
+    }
+
+    #[test]
+    fn a_leader_that_is_removed_changes_nothing_more() {
+        let all = health(&[1, 2, 3], &[]);
+        assert_eq!(plan(&observed(&[2, 3], &[], &[]), &remove(3), &all), Err(MembersError::NoLeader));
+        assert_eq!(plan(&observed(&[2, 3], &[], &[]), &remove(1), &all), Err(MembersError::NoLeader));
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
@@ -11,6 +12,10 @@ use crate::run::{self, Report};
 
 /// Failures after which no more seeds are run: of a mistake made on purpose, one is all that is wanted.
 const FAILURES_MAX: usize = if cfg!(seeded_bugs) { 1 } else { 5 };
+
+/// Real time in which every run ends, many times over. In a run that does not, some task asks again and again without waiting, so that
+/// virtual time stands still.
+const RUN_MAX: Duration = Duration::from_secs(120);
 
 /// What came of many runs.
 pub(crate) struct Campaign {
@@ -46,7 +51,7 @@ pub(crate) fn run(seeds: Range<u64>) -> Campaign {
                     if seed >= seeds.end || campaign.lock().failures.len() >= FAILURES_MAX {
                         return;
                     }
-                    let report = run::run(seed, false);
+                    let report = ending(seed, || run::run(seed, false));
                     campaign.lock().take(report);
                 }
             });
@@ -56,6 +61,20 @@ pub(crate) fn run(seeds: Range<u64>) -> Campaign {
     campaign.took = began.elapsed();
     campaign.failures.sort_by_key(|report| report.seed);
     campaign
+}
+
+/// Does what does not take [`RUN_MAX`], or ends the process: a thread that never waits can be ended in no other way.
+fn ending<T>(seed: u64, run: impl FnOnce() -> T) -> T {
+    let (ended, end) = mpsc::channel::<()>();
+    std::thread::spawn(move || {
+        if end.recv_timeout(RUN_MAX) == Err(mpsc::RecvTimeoutError::Timeout) {
+            eprintln!("seed {seed} does not end: a task runs without waiting; see where: make sim SEED={seed}");
+            std::process::exit(1);
+        }
+    });
+    let result = run();
+    drop(ended);
+    result
 }
 
 impl Campaign {
