@@ -10,6 +10,9 @@
 //! bytes   = length:u32 octets                  tags are one byte; integers are little-endian, signed ones in two's complement
 //! ```
 //!
+//! Here are the tags and the primitives; each recipe's form is in the recipe's own file, as a pair of `put` and `get`. The tags are
+//! given out in ranges: locks and sessions 1 to 19, elections 20 to 24, synchronisers 25 to 49, configuration 50 to 69, HTTP 70 to 79.
+//!
 //! Decoding takes slices of the input instead of copying, refuses unknown tags, lengths that cannot fit and trailing bytes, and
 //! never panics. Whether what it returns makes sense is for [`Command::check`] to say.
 
@@ -17,7 +20,7 @@ use bytes::{Buf, BufMut, Bytes, BytesMut};
 use model::{LeaseId, Revision};
 use thiserror::Error;
 
-use crate::{Acquire, Command, Enqueue, OpenSession, Release, Session, SessionRecord};
+use crate::{Acquire, Command, OpenSession, Release};
 
 /// The bytes are not a command that this version knows. Coming from our own log this is a fault, from a peer a refusal.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -26,7 +29,7 @@ pub struct CodecError {
     what: &'static str,
 }
 
-const fn malformed(what: &'static str) -> CodecError {
+pub(crate) const fn malformed(what: &'static str) -> CodecError {
     CodecError { what }
 }
 
@@ -38,15 +41,15 @@ impl Command {
         match self {
             Self::OpenSession(open) => {
                 out.put_u8(1);
-                put_open(&mut out, open);
+                open.put(&mut out);
             }
             Self::Acquire(acquire) => {
                 out.put_u8(2);
-                put_acquire(&mut out, acquire);
+                acquire.put(&mut out);
             }
             Self::Release(release) => {
                 out.put_u8(3);
-                put_release(&mut out, release);
+                release.put(&mut out);
             }
         }
         out.freeze()
@@ -60,105 +63,21 @@ impl Command {
     pub fn decode(mut input: Bytes) -> Result<Self, CodecError> {
         let from = &mut input;
         let command = match get_u8(from)? {
-            1 => Self::OpenSession(get_open(from)?),
-            2 => Self::Acquire(get_acquire(from)?),
-            3 => Self::Release(get_release(from)?),
+            1 => Self::OpenSession(OpenSession::get(from)?),
+            2 => Self::Acquire(Acquire::get(from)?),
+            3 => Self::Release(Release::get(from)?),
             _ => return Err(malformed("unknown command")),
         };
         if from.has_remaining() { Err(malformed("bytes after the command")) } else { Ok(command) }
     }
 }
 
-fn put_open(out: &mut BytesMut, open: &OpenSession) {
-    out.put_i64_le(open.lease.get());
-    out.put_i64_le(open.ttl);
-    match &open.record {
-        None => out.put_u8(0),
-        Some(record) => {
-            out.put_u8(1);
-            put_bytes(out, &record.key);
-            put_bytes(out, &record.value);
-        }
-    }
-}
-
-fn get_open(from: &mut Bytes) -> Result<OpenSession, CodecError> {
-    let lease = get_lease(from)?;
-    let ttl = get_i64(from)?;
-    let record = match get_u8(from)? {
-        0 => None,
-        1 => Some(SessionRecord { key: get_bytes(from)?, value: get_bytes(from)? }),
-        _ => return Err(malformed("unknown kind of session record")),
-    };
-    Ok(OpenSession { lease, ttl, record })
-}
-
-fn put_acquire(out: &mut BytesMut, acquire: &Acquire) {
-    put_bytes(out, &acquire.prefix);
-    match &acquire.session {
-        Session::Existing(lease) => {
-            out.put_u8(0);
-            out.put_i64_le(lease.get());
-        }
-        Session::New(open) => {
-            out.put_u8(1);
-            put_open(out, open);
-        }
-    }
-    match acquire.enqueue {
-        Enqueue::TryOnly => out.put_u8(0),
-        Enqueue::Enqueue { waiting_max: None } => out.put_u8(1),
-        Enqueue::Enqueue { waiting_max: Some(max) } => {
-            out.put_u8(2);
-            out.put_u32_le(max);
-        }
-    }
-    put_bytes(out, &acquire.value);
-}
-
-fn get_acquire(from: &mut Bytes) -> Result<Acquire, CodecError> {
-    let prefix = get_bytes(from)?;
-    let session = match get_u8(from)? {
-        0 => Session::Existing(get_lease(from)?),
-        1 => Session::New(get_open(from)?),
-        _ => return Err(malformed("unknown kind of session")),
-    };
-    let enqueue = match get_u8(from)? {
-        0 => Enqueue::TryOnly,
-        1 => Enqueue::Enqueue { waiting_max: None },
-        2 => Enqueue::Enqueue { waiting_max: Some(get_u32(from)?) },
-        _ => return Err(malformed("unknown way to stand in line")),
-    };
-    Ok(Acquire { prefix, session, enqueue, value: get_bytes(from)? })
-}
-
-fn put_release(out: &mut BytesMut, release: &Release) {
-    put_bytes(out, &release.key);
-    match release.token {
-        None => out.put_u8(0),
-        Some(token) => {
-            out.put_u8(1);
-            out.put_i64_le(token.get());
-        }
-    }
-}
-
-fn get_release(from: &mut Bytes) -> Result<Release, CodecError> {
-    let key = get_bytes(from)?;
-    let token = match get_u8(from)? {
-        0 => None,
-        1 => Some(Revision::new(get_i64(from)?)),
-        _ => return Err(malformed("unknown kind of token")),
-    };
-    Ok(Release { key, token })
-}
-
-fn put_bytes(out: &mut BytesMut, bytes: &[u8]) {
+pub(crate) fn put_bytes(out: &mut BytesMut, bytes: &[u8]) {
     out.put_u32_le(u32::try_from(bytes.len()).expect("the edge bounds a request far below 4 GiB"));
     out.put_slice(bytes);
 }
 
-fn get_bytes(from: &mut Bytes) -> Result<Bytes, CodecError> {
+pub(crate) fn get_bytes(from: &mut Bytes) -> Result<Bytes, CodecError> {
     let length = get_u32(from)? as usize;
     if length > from.remaining() {
         return Err(malformed("a field is longer than the command"));
@@ -166,20 +85,46 @@ fn get_bytes(from: &mut Bytes) -> Result<Bytes, CodecError> {
     Ok(from.split_to(length))
 }
 
-fn get_lease(from: &mut Bytes) -> Result<LeaseId, CodecError> {
+pub(crate) fn get_lease(from: &mut Bytes) -> Result<LeaseId, CodecError> {
     get_i64(from).map(LeaseId::new)
 }
 
-fn get_u8(from: &mut Bytes) -> Result<u8, CodecError> {
+pub(crate) fn get_u8(from: &mut Bytes) -> Result<u8, CodecError> {
     from.try_get_u8().map_err(|_| malformed("cut short"))
 }
 
-fn get_u32(from: &mut Bytes) -> Result<u32, CodecError> {
+pub(crate) fn get_u32(from: &mut Bytes) -> Result<u32, CodecError> {
     from.try_get_u32_le().map_err(|_| malformed("cut short"))
 }
 
-fn get_i64(from: &mut Bytes) -> Result<i64, CodecError> {
+pub(crate) fn get_i64(from: &mut Bytes) -> Result<i64, CodecError> {
     from.try_get_i64_le().map_err(|_| malformed("cut short"))
+}
+
+pub(crate) fn get_revision(from: &mut Bytes) -> Result<Revision, CodecError> {
+    get_i64(from).map(Revision::new)
+}
+
+/// An optional part: 0, or 1 and the part.
+pub(crate) fn put_option<T>(out: &mut BytesMut, part: Option<&T>, put: impl FnOnce(&mut BytesMut, &T)) {
+    match part {
+        None => out.put_u8(0),
+        Some(part) => {
+            out.put_u8(1);
+            put(out, part);
+        }
+    }
+}
+
+pub(crate) fn get_option<T>(
+    from: &mut Bytes,
+    get: impl FnOnce(&mut Bytes) -> Result<T, CodecError>,
+) -> Result<Option<T>, CodecError> {
+    match get_u8(from)? {
+        0 => Ok(None),
+        1 => get(from).map(Some),
+        _ => Err(malformed("neither a part nor the lack of it")),
+    }
 }
 
 #[cfg(test)]

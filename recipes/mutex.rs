@@ -10,9 +10,12 @@
 //! The value of a claim is the claimant's to use; etcd's clients ignore it. A prefix is taken as it is and so by custom ends
 //! with a slash: `a` is also the prefix of `ab/…`, and every key below counts, that of a nested lock too.
 
-use bytes::Bytes;
+use bytes::{BufMut, Bytes, BytesMut};
 use model::{KeyValue, LeaseId, Revision};
 
+use crate::codec::{
+    CodecError, get_bytes, get_option, get_revision, get_u8, get_u32, malformed, put_bytes, put_option,
+};
 use crate::invalid::{Invalid, check_key};
 use crate::{Contender, Ledger, Outcome, Session};
 
@@ -179,6 +182,40 @@ impl Acquire {
         ledger.put(key.clone(), value.clone(), lease)?;
         Ok(KeyValue { key, value, create_revision: revision, mod_revision: revision, version: 1, lease })
     }
+
+    pub(crate) fn put(&self, out: &mut BytesMut) {
+        put_bytes(out, &self.prefix);
+        self.session.put(out);
+        self.enqueue.put(out);
+        put_bytes(out, &self.value);
+    }
+
+    pub(crate) fn get(from: &mut Bytes) -> Result<Self, CodecError> {
+        let (prefix, session) = (get_bytes(from)?, Session::get(from)?);
+        Ok(Self { prefix, session, enqueue: Enqueue::get(from)?, value: get_bytes(from)? })
+    }
+}
+
+impl Enqueue {
+    pub(crate) fn put(self, out: &mut BytesMut) {
+        match self {
+            Self::TryOnly => out.put_u8(0),
+            Self::Enqueue { waiting_max: None } => out.put_u8(1),
+            Self::Enqueue { waiting_max: Some(max) } => {
+                out.put_u8(2);
+                out.put_u32_le(max);
+            }
+        }
+    }
+
+    pub(crate) fn get(from: &mut Bytes) -> Result<Self, CodecError> {
+        match get_u8(from)? {
+            0 => Ok(Self::TryOnly),
+            1 => Ok(Self::Enqueue { waiting_max: None }),
+            2 => Ok(Self::Enqueue { waiting_max: Some(get_u32(from)?) }),
+            _ => Err(malformed("unknown way to stand in line")),
+        }
+    }
 }
 
 /// The key of the contender that holds.
@@ -201,6 +238,15 @@ impl Release {
         }
         ledger.delete(&self.key)?;
         Ok(Outcome::Release(ReleaseOutcome::Released { token: current }))
+    }
+
+    pub(crate) fn put(&self, out: &mut BytesMut) {
+        put_bytes(out, &self.key);
+        put_option(out, self.token.as_ref(), |out, token| out.put_i64_le(token.get()));
+    }
+
+    pub(crate) fn get(from: &mut Bytes) -> Result<Self, CodecError> {
+        Ok(Self { key: get_bytes(from)?, token: get_option(from, get_revision)? })
     }
 }
 

@@ -3,9 +3,10 @@
 //! Opening one grants the lease and writes the record in the same revision, so that nobody sees one without the other. Closing
 //! one is revoking the lease, which takes the record and all claims with it; that needs no recipe.
 
-use bytes::Bytes;
+use bytes::{BufMut, Bytes, BytesMut};
 use model::LeaseId;
 
+use crate::codec::{self, CodecError, get_bytes, get_i64, get_lease, get_option, get_u8, put_bytes, put_option};
 use crate::invalid::{Invalid, TTL_SECONDS_MAX, check_key};
 use crate::{Ledger, Outcome};
 
@@ -32,6 +33,27 @@ impl Session {
         match self {
             Self::Existing(lease) => check_lease(*lease),
             Self::New(open) => open.check(),
+        }
+    }
+
+    pub(crate) fn put(&self, out: &mut BytesMut) {
+        match self {
+            Self::Existing(lease) => {
+                out.put_u8(0);
+                out.put_i64_le(lease.get());
+            }
+            Self::New(open) => {
+                out.put_u8(1);
+                open.put(out);
+            }
+        }
+    }
+
+    pub(crate) fn get(from: &mut Bytes) -> Result<Self, CodecError> {
+        match get_u8(from)? {
+            0 => get_lease(from).map(Self::Existing),
+            1 => OpenSession::get(from).map(Self::New),
+            _ => Err(codec::malformed("unknown kind of session")),
         }
     }
 }
@@ -101,8 +123,23 @@ impl OpenSession {
             None => Ok(()),
         }
     }
+
+    pub(crate) fn put(&self, out: &mut BytesMut) {
+        out.put_i64_le(self.lease.get());
+        out.put_i64_le(self.ttl);
+        put_option(out, self.record.as_ref(), |out, record| {
+            put_bytes(out, &record.key);
+            put_bytes(out, &record.value);
+        });
+    }
+
+    pub(crate) fn get(from: &mut Bytes) -> Result<Self, CodecError> {
+        let (lease, ttl) = (get_lease(from)?, get_i64(from)?);
+        let record = |from: &mut Bytes| Ok(SessionRecord { key: get_bytes(from)?, value: get_bytes(from)? });
+        Ok(Self { lease, ttl, record: get_option(from, record)? })
+    }
 }
 
-fn check_lease(lease: LeaseId) -> Result<(), Invalid> {
+pub(crate) fn check_lease(lease: LeaseId) -> Result<(), Invalid> {
     if lease.get() >= 1 { Ok(()) } else { Err(Invalid::LeaseOutOfRange) }
 }

@@ -11,12 +11,11 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures::future::BoxFuture;
-use model::{Command, Identity, KeyRange, KeyValue, LeaseId, RangeRequest, Revision, SortOrder, SortTarget};
+use model::{Identity, KeyRange, KeyValue, LeaseId, RangeRequest, Revision, SortOrder, SortTarget};
 use recipes::{
     Acquire, AcquireOutcome, Enqueue, OpenSession, Release, ReleaseOutcome, SessionOutcome, SessionRecord,
     contender_key,
 };
-use state::Outcome;
 use tokio::time::{Instant, timeout_at};
 
 use crate::claim_outcome::{Claim, ClaimOutcome, Session};
@@ -235,19 +234,6 @@ impl Handle {
         match self.recipe(identity, recipes::Command::Acquire(acquire)).await? {
             (revision, recipes::Outcome::Acquire(outcome)) => Ok((revision, outcome)),
             (_, other) => unreachable!("a claim was answered by {other:?}"),
-        }
-    }
-
-    async fn recipe(
-        &self,
-        identity: Identity,
-        command: recipes::Command,
-    ) -> Result<(Revision, recipes::Outcome), Error> {
-        command.check()?;
-        match self.propose(identity, Command::Recipe(command.encode())).await? {
-            (_, Outcome::Recipe(recipes::Outcome::Invalid(invalid))) => Err(invalid.into()),
-            (revision, Outcome::Recipe(outcome)) => Ok((revision, outcome)),
-            (_, other) => unreachable!("a recipe was answered by {other:?}"),
         }
     }
 

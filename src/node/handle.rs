@@ -273,6 +273,24 @@ impl Handle {
         self.inner.proposer.propose(identity, command).await
     }
 
+    /// Has a recipe carried out: the revision of the store after it, and what came of it.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Invalid`] when it makes no sense in any state, before or after it was proposed; see [`Error`].
+    pub(crate) async fn recipe(
+        &self,
+        identity: Identity,
+        command: recipes::Command,
+    ) -> Result<(Revision, recipes::Outcome), Error> {
+        command.check()?;
+        match self.propose(identity, Command::Recipe(command.encode())).await? {
+            (_, Outcome::Recipe(recipes::Outcome::Invalid(invalid))) => Err(invalid.into()),
+            (revision, Outcome::Recipe(outcome)) => Ok((revision, outcome)),
+            (_, other) => unreachable!("a recipe was answered by {other:?}"),
+        }
+    }
+
     /// Returns when what is read here from now on is no older than anything acknowledged before the call.
     ///
     /// # Errors
