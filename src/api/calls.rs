@@ -20,6 +20,7 @@ use tonic::{Code, Response, Status};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Method {
     Range,
+    RangeStream,
     Put,
     DeleteRange,
     Txn,
@@ -51,8 +52,9 @@ impl Method {
     }
 
     /// In the order of their numbers.
-    const ALL: [Self; 23] = [
+    const ALL: [Self; 24] = [
         Self::Range,
+        Self::RangeStream,
         Self::Put,
         Self::DeleteRange,
         Self::Txn,
@@ -81,6 +83,7 @@ impl Method {
     const fn labels(self) -> [(&'static str, &'static str); 3] {
         let (kind, service, method) = match self {
             Self::Range => ("unary", "etcdserverpb.KV", "Range"),
+            Self::RangeStream => ("server_stream", "etcdserverpb.KV", "RangeStream"),
             Self::Put => ("unary", "etcdserverpb.KV", "Put"),
             Self::DeleteRange => ("unary", "etcdserverpb.KV", "DeleteRange"),
             Self::Txn => ("unary", "etcdserverpb.KV", "Txn"),

@@ -72,6 +72,16 @@ impl KeyRange {
         }
     }
 
+    /// The part of the range from `key` on, which has to be in it.
+    #[must_use]
+    pub fn rest_from(&self, key: Bytes) -> Self {
+        match self {
+            Self::Single(_) => Self::Single(key),
+            Self::From(_) => Self::From(key),
+            Self::Span { start: _, end } => Self::Span { start: key, end: end.clone() },
+        }
+    }
+
     /// Whether no key can be in the range, because it ends before it begins.
     #[must_use]
     pub fn is_empty(&self) -> bool {
@@ -106,6 +116,16 @@ mod tests {
     fn a_range_that_ends_before_it_begins_is_empty() {
         let range = KeyRange::from_wire(Bytes::from_static(b"b"), Bytes::from_static(b"b"));
         assert!(range.is_empty() && !range.contains(b"b"));
+    }
+
+    #[test]
+    fn the_rest_of_a_range_ends_where_the_range_does() {
+        let key = Bytes::from_static(b"c");
+        for end in [&b""[..], b"\0", b"e"] {
+            let range = KeyRange::from_wire(Bytes::from_static(b"c"), Bytes::copy_from_slice(end));
+            let rest = range.rest_from(key.clone());
+            assert_eq!((rest.start(), rest.range_end()), (&key, range.range_end()));
+        }
     }
 
     #[test]

@@ -21,7 +21,7 @@ use crate::waiters::WaitersHandle;
 
 /// Keys of a range that are read at once, which keeps other requests waiting for a fraction of a millisecond. Handing the read
 /// over to another thread costs as much as reading a hundred keys.
-const KEYS_AT_ONCE: usize = 500;
+pub(crate) const KEYS_AT_ONCE: usize = 500;
 
 /// Who answers: part of every answer's header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -308,7 +308,7 @@ impl Handle {
     }
 
     /// Reads what may take long, where it keeps nobody waiting.
-    async fn read_aside<T: Send + 'static>(
+    pub(crate) async fn read_aside<T: Send + 'static>(
         &self,
         read: impl FnOnce(&Reader) -> Result<T, ReadError> + Send + 'static,
     ) -> Result<T, Error> {

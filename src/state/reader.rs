@@ -9,7 +9,8 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use bytes::Bytes;
 use model::{
-    Change, Event, KeyValue, LeaseId, LogId, RangeRequest, RangeResponse, Rejection, Revision, TxnRequest, TxnResponse,
+    Change, Event, KeyRange, KeyValue, LeaseId, LogId, RangeRequest, RangeResponse, Rejection, Revision, TxnRequest,
+    TxnResponse,
 };
 
 use crate::draft::Draft;
@@ -17,6 +18,7 @@ use crate::export::Export;
 use crate::hash::{self, HashKv};
 use crate::layers::{Shared, Sight};
 use crate::lease::LeaseInfo;
+use crate::page::{self, Page, PageBounds};
 use crate::{Fault, ReadError, history, range, txn};
 
 /// Reads the state of a machine. Cheap to clone.
@@ -84,6 +86,15 @@ impl Reader {
         let sight = Sight::open(&self.shared.load());
         let at = sight.resolve(request.revision)?;
         Ok(range::read_within(&sight, request, at, sight.revision, keys_max)?)
+    }
+
+    /// Reads the first part of `range` as of `asked`, or as of now if that is zero: see [`Page`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::range`].
+    pub fn page(&self, range: &KeyRange, asked: Revision, bounds: PageBounds) -> Result<Page, ReadError> {
+        page::page(&Sight::open(&self.shared.load()), range, asked, bounds)
     }
 
     /// Answers a transaction that only reads, all of it at one revision.

@@ -42,6 +42,11 @@ impl Found {
         Self { key, version }
     }
 
+    /// The key in memory of its own.
+    pub(crate) fn into_key(self) -> Bytes {
+        Bytes::copy_from_slice(&self.key)
+    }
+
     /// The version, which may share memory with a block of the store: to be sent and forgotten.
     pub(crate) fn into_kv(self) -> Result<KeyValue, Fault> {
         match self.version {

@@ -20,12 +20,17 @@ fn key_value(kv: KeyValue) -> mvccpb::KeyValue {
 
 /// Answer to a read.
 pub(crate) fn range_response(header: pb::ResponseHeader, response: RangeResponse) -> pb::RangeResponse {
-    pb::RangeResponse {
-        header: Some(header),
-        kvs: response.kvs.into_iter().map(key_value).collect(),
-        more: response.more,
-        count: response.count,
-    }
+    range_part(Some(header), response.kvs, response.more, response.count)
+}
+
+/// A part of an answer to a read.
+pub(crate) fn range_part(
+    header: Option<pb::ResponseHeader>,
+    kvs: Vec<KeyValue>,
+    more: bool,
+    count: i64,
+) -> pb::RangeResponse {
+    pb::RangeResponse { header, kvs: kvs.into_iter().map(key_value).collect(), more, count }
 }
 
 /// Answer to a write.

@@ -1,6 +1,7 @@
-//! KV: get, put, delete, transact, compact.
+//! KV: get, in one answer or as a stream, put, delete, transact, compact.
 
 use model::Revision;
+use node::RangeStream;
 use proto::etcdserverpb as pb;
 use tonic::codegen::BoxStream;
 use tonic::{Request, Response, Status};
@@ -8,7 +9,9 @@ use tonic::{Request, Response, Status};
 use crate::calls::Method;
 use crate::convert;
 use crate::error::status;
+use crate::grpc::conversation::answers;
 use crate::grpc::edge::Edge;
+use crate::grpc::range_stream::{Parts, streamable};
 
 /// The service.
 #[derive(Debug)]
@@ -30,6 +33,12 @@ impl Kv {
         let range = convert::range(request.into_inner()).map_err(status)?;
         let response = self.edge.handle().range(range).await.map_err(status)?;
         Ok(convert::range_response(self.edge.header(response.revision), response))
+    }
+
+    async fn begin_range_stream(&self, wire: pb::RangeRequest) -> Result<RangeStream, Status> {
+        let range = streamable(wire)?;
+        let part_bytes = self.edge.handle().config().request_bytes_max;
+        self.edge.handle().range_stream(range, part_bytes).await.map_err(status)
     }
 
     async fn answer_put(&self, request: Request<pb::PutRequest>) -> Result<pb::PutResponse, Status> {
@@ -70,9 +79,22 @@ impl pb::kv_server::Kv for Kv {
 
     type RangeStreamStream = BoxStream<pb::RangeStreamResponse>;
 
-    /// The API level that is served, 3.6, does not have it; clients that know it fall back to pages.
-    async fn range_stream(&self, _: Request<pb::RangeRequest>) -> Result<Response<Self::RangeStreamStream>, Status> {
-        Err(Status::unimplemented("unknown method RangeStream for service etcdserverpb.KV"))
+    async fn range_stream(
+        &self,
+        request: Request<pb::RangeRequest>,
+    ) -> Result<Response<Self::RangeStreamStream>, Status> {
+        let (call, leader) = self.edge.begin_stream(Method::RangeStream, request.metadata())?;
+        call.received();
+        match self.begin_range_stream(request.into_inner()).await {
+            Ok(stream) => {
+                let parts = Parts { edge: self.edge.clone(), stream, leader, draining: self.edge.draining() };
+                Ok(Response::new(answers(parts, call)))
+            }
+            Err(status) => {
+                call.end(status.code());
+                Err(status)
+            }
+        }
     }
 
     async fn put(&self, request: Request<pb::PutRequest>) -> Result<Response<pb::PutResponse>, Status> {

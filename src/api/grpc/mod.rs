@@ -1,6 +1,6 @@
 //! The etcd v3 services: each method converts, asks the member, and converts back.
 //!
-//! Served: KV (without RangeStream, which etcd has from 3.7 on), Watch, Lease, Cluster, Maintenance without downgrades,
+//! Served: KV (with RangeStream, which etcd has from 3.7 on), Watch, Lease, Cluster, Maintenance without downgrades,
 //! health and reflection. What is not served answers Unimplemented, which clients take for what it is.
 
 mod cluster;
@@ -13,6 +13,7 @@ mod leader;
 mod lease;
 mod maintenance;
 mod peer_urls;
+mod range_stream;
 mod snapshot;
 mod watch;
 

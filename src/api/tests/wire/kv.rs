@@ -170,11 +170,3 @@ async fn metadata_are_obeyed() {
     kv.range(request).await.expect("a range: there is a leader");
     member.stop().await;
 }
-
-#[tokio::test]
-async fn a_stream_of_ranges_is_not_of_this_level() {
-    let member = Member::start().await;
-    let text = "unknown method RangeStream for service etcdserverpb.KV";
-    assert_refused(member.kv().await.range_stream(get("k")).await, Code::Unimplemented, text);
-    member.stop().await;
-}

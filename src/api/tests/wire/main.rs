@@ -4,5 +4,6 @@ mod kv;
 mod lease;
 mod others;
 mod port;
+mod range_stream;
 mod support;
 mod watch;
