@@ -45,13 +45,32 @@ pub struct LeaseCheckpoint {
     pub remaining: i64,
 }
 
-/// On whose behalf a command is applied. Authenticity was checked at the edge; permission is checked when applied.
+/// On whose behalf a command is applied. Authenticity was checked at the edge; permission is checked when applied. The default is
+/// a client that did not say who it is.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Identity {
     /// User name; empty without authentication.
     pub user: String,
     /// Revision of the auth store when the user was authenticated; 0 without authentication.
     pub auth_revision: u64,
+}
+
+/// What [`Identity::cluster`] has in the place of a revision, which no auth store reaches.
+const OF_THE_CLUSTER: u64 = u64::MAX;
+
+impl Identity {
+    /// The cluster itself, which may do everything: whoever ends leases that ran out, compacts by the clock, or gives back what a
+    /// client left behind. No client gets it.
+    #[must_use]
+    pub const fn cluster() -> Self {
+        Self { user: String::new(), auth_revision: OF_THE_CLUSTER }
+    }
+
+    /// Whether it is the cluster itself.
+    #[must_use]
+    pub fn is_cluster(&self) -> bool {
+        self.user.is_empty() && self.auth_revision == OF_THE_CLUSTER
+    }
 }
 
 /// A command as proposed: all that a member needs to apply it without asking a clock or a die.

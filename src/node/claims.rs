@@ -124,8 +124,13 @@ impl Handle {
     /// # Errors
     ///
     /// See [`Error`].
-    pub async fn claim_state(&self, prefix: Bytes, lease: LeaseId) -> Result<Option<Claim>, Error> {
-        Ok(self.look_at_claim(prefix, lease).await?.map(|(claim, _)| claim))
+    pub async fn claim_state(
+        &self,
+        identity: &Identity,
+        prefix: Bytes,
+        lease: LeaseId,
+    ) -> Result<Option<Claim>, Error> {
+        Ok(self.look_at_claim(identity, prefix, lease).await?.map(|(claim, _)| claim))
     }
 
     /// The claim of a session on a lock, when it waits no more, or at the end of `wait`.
@@ -133,9 +138,15 @@ impl Handle {
     /// # Errors
     ///
     /// See [`Error`].
-    pub async fn claim_wait(&self, prefix: Bytes, lease: LeaseId, wait: Duration) -> Result<Option<Claim>, Error> {
+    pub async fn claim_wait(
+        &self,
+        identity: &Identity,
+        prefix: Bytes,
+        lease: LeaseId,
+        wait: Duration,
+    ) -> Result<Option<Claim>, Error> {
         let deadline = Instant::now() + wait;
-        let Some((claim, mut watched)) = self.look_at_claim(prefix, lease).await? else { return Ok(None) };
+        let Some((claim, mut watched)) = self.look_at_claim(identity, prefix, lease).await? else { return Ok(None) };
         let decided = watched.state.wait_for(|state| !matches!(state, ClaimState::Queued { .. }));
         let state = timeout_at(deadline, decided).await.ok().and_then(Result::ok).map(|state| *state);
         Ok(match state.unwrap_or(*watched.state.borrow()) {
@@ -167,13 +178,18 @@ impl Handle {
     /// # Errors
     ///
     /// See [`Error`].
-    pub async fn line(&self, prefix: Bytes, limit: usize) -> Result<(Vec<KeyValue>, i64, Revision), Error> {
+    pub async fn line(
+        &self,
+        identity: &Identity,
+        prefix: Bytes,
+        limit: usize,
+    ) -> Result<(Vec<KeyValue>, i64, Revision), Error> {
         let range = RangeRequest {
             order: SortOrder::Ascend,
             target: SortTarget::Create,
             ..RangeRequest::new(KeyRange::prefix(prefix)).with_limit(i64::try_from(limit).unwrap_or(i64::MAX))
         };
-        let read = self.range(range).await?;
+        let read = self.range(identity, range).await?;
         Ok((read.kvs, read.count, read.revision))
     }
 
@@ -220,13 +236,9 @@ impl Handle {
             QueuePolicy::Enqueue { waiting_max } => Enqueue::Enqueue { waiting_max },
         };
         let acquire = Acquire { prefix: request.prefix, session, enqueue, value: request.value };
-        let asking = Asking {
-            acquire: Some(Box::pin(self.clone().acquire(identity.clone(), acquire))),
-            handle: self.clone(),
-            identity: identity.clone(),
-        };
+        let asking = Asking { acquire: Some(Box::pin(self.clone().acquire(identity, acquire))), handle: self.clone() };
         let (revision, outcome) = asking.await?;
-        let place = Place::of(self, identity, &outcome);
+        let place = Place::of(self, &outcome);
         Ok((Asked::new(revision, outcome), place))
     }
 
@@ -241,8 +253,14 @@ impl Handle {
         self.inner().waiters.watch(prefix, claim.key.clone(), claim.token, claim.revision).await
     }
 
-    async fn look_at_claim(&self, prefix: Bytes, lease: LeaseId) -> Result<Option<(Claim, Watched)>, Error> {
-        let read = self.range(RangeRequest::new(KeyRange::Single(contender_key(&prefix, lease)))).await?;
+    async fn look_at_claim(
+        &self,
+        identity: &Identity,
+        prefix: Bytes,
+        lease: LeaseId,
+    ) -> Result<Option<(Claim, Watched)>, Error> {
+        let own = RangeRequest::new(KeyRange::Single(contender_key(&prefix, lease)));
+        let read = self.range(identity, own).await?;
         let Some(kv) = read.kvs.into_iter().next() else { return Ok(None) };
         let mut claim = Claim::new(kv, 0, None, read.revision);
         let watched = self.watch_claim(prefix, &claim).await?;
@@ -254,8 +272,8 @@ impl Handle {
         if claim.ahead > 0
             && let Some(head) = watched.head.clone()
         {
-            let read =
-                self.range(RangeRequest { serializable: true, ..RangeRequest::new(KeyRange::Single(head)) }).await?;
+            let head = RangeRequest { serializable: true, ..RangeRequest::new(KeyRange::Single(head)) };
+            let read = self.range(identity, head).await?;
             claim.holder = read.kvs.into_iter().next();
         }
         Ok(Some((claim, watched)))
@@ -288,14 +306,14 @@ impl Asked {
 /// A place made by a request: given back when dropped, unless kept.
 #[derive(Debug)]
 struct Place {
-    made: Option<(Handle, Identity, Bytes, Revision)>,
+    made: Option<(Handle, Bytes, Revision)>,
 }
 
 impl Place {
-    fn of(handle: &Handle, identity: Identity, outcome: &AcquireOutcome) -> Self {
+    fn of(handle: &Handle, outcome: &AcquireOutcome) -> Self {
         let made = match outcome {
             AcquireOutcome::Granted { claim, is_new: true } | AcquireOutcome::Queued { claim, is_new: true, .. } => {
-                Some((handle.clone(), identity, claim.key.clone(), claim.create_revision))
+                Some((handle.clone(), claim.key.clone(), claim.create_revision))
             }
             AcquireOutcome::Granted { is_new: false, .. }
             | AcquireOutcome::Queued { is_new: false, .. }
@@ -316,10 +334,11 @@ impl Place {
 
 impl Drop for Place {
     fn drop(&mut self) {
-        let Some((handle, identity, key, token)) = self.made.take() else { return };
+        let Some((handle, key, token)) = self.made.take() else { return };
         tokio::spawn(async move {
+            // The client is gone, and its rights may be: the place was made here and is taken back from here.
             // If this fails too, the end of the session gives the place back.
-            if let Err(error) = handle.release(identity, key, Some(token)).await {
+            if let Err(error) = handle.release(Identity::cluster(), key, Some(token)).await {
                 tracing::debug!(%error, "could not give back the place of a client that hung up");
             }
         });
@@ -330,7 +349,6 @@ impl Drop for Place {
 struct Asking {
     acquire: Option<BoxFuture<'static, Result<(Revision, AcquireOutcome), Error>>>,
     handle: Handle,
-    identity: Identity,
 }
 
 impl Future for Asking {
@@ -347,10 +365,10 @@ impl Future for Asking {
 impl Drop for Asking {
     fn drop(&mut self) {
         let Some(acquire) = self.acquire.take() else { return };
-        let (handle, identity) = (self.handle.clone(), self.identity.clone());
+        let handle = self.handle.clone();
         tokio::spawn(async move {
             if let Ok((_, outcome)) = acquire.await {
-                drop(Place::of(&handle, identity, &outcome));
+                drop(Place::of(&handle, &outcome));
             }
         });
     }

@@ -212,7 +212,7 @@ impl Handle {
     /// # Errors
     ///
     /// See [`Error`]; nothing is ever changed.
-    pub async fn range(&self, range: RangeRequest) -> Result<RangeResponse, Error> {
+    pub async fn range(&self, _identity: &Identity, range: RangeRequest) -> Result<RangeResponse, Error> {
         range.check()?;
         if !range.serializable {
             self.confirm_reads().await?;

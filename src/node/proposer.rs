@@ -44,14 +44,14 @@ impl Proposer {
         &self.ids
     }
 
-    /// Proposes what this member decided by its own clocks as the leader in `term`, with the rights of root. It goes to this member's
+    /// Proposes what this member decided by its own clocks as the leader in `term`, on behalf of the cluster. It goes to this member's
     /// own log while that term lasts, and never to another leader. Returns its place in the log, and the outcome.
     ///
     /// # Errors
     ///
     /// As [`Proposer::propose`]; [`Unavailable::NoLeader`] when the term is over.
     pub(crate) async fn propose_as_leader(&self, term: Term, command: Command) -> Result<(LogIndex, Outcome), Error> {
-        let (payload, deadline) = self.prepare(Identity::default(), command)?;
+        let (payload, deadline) = self.prepare(Identity::cluster(), command)?;
         let committed = self.answer(self.consensus.propose_as_leader(term, payload, deadline)).await?;
         Ok((committed.log_id.index, committed.reply.result?))
     }

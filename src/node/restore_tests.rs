@@ -53,7 +53,7 @@ async fn put(handle: &Handle, key: &str, value: &str, lease: LeaseId) {
 
 async fn value_at(handle: &Handle, key: &str, revision: i64) -> Result<Option<String>, Error> {
     let range = RangeRequest::new(KeyRange::Single(key.to_owned().into()));
-    let found = handle.range(range.at(Revision::new(revision))).await?;
+    let found = handle.range(&Identity::default(), range.at(Revision::new(revision))).await?;
     Ok(found.kvs.first().map(|kv| String::from_utf8(kv.value.to_vec()).unwrap()))
 }
 

@@ -1,4 +1,4 @@
-//! Writing a frozen overlay to the store: newest versions, superseded ones, events, leases and the head, in one ingestion.
+//! Writing a frozen overlay to the store: newest versions, superseded ones, events, leases, facts and the head, in one ingestion.
 //!
 //! The versions that an overlay supersedes came along with the events that superseded them, so a flush reads nothing. What a
 //! compaction dropped before the overlay was frozen is not written at all: a key that is written all the time costs one record
@@ -70,7 +70,7 @@ fn records<'a>(overlay: &'a Overlay, seal: &'a Seal) -> impl Iterator<Item = Edi
     format::marks(&seal.head)
         .into_iter()
         .chain(membership.map(|membership| (format::MEMBERSHIP_KEY, Some(membership.clone()))))
-        .chain(seal.leases.iter().map(|(key, record)| (key.clone(), record.clone())))
+        .chain(seal.leases.iter().chain(&seal.facts).map(|(key, record)| (key.clone(), record.clone())))
         .chain(by_key(overlay).filter_map(|versions| newest(&versions)))
         .chain(by_key(overlay).flat_map(move |versions| superseded(versions, compact_revision)))
         .chain(events(overlay, compact_revision))

@@ -7,6 +7,7 @@
 //! 02                                       membership, opaque                                    if there ever was one
 //! 10 lease:u64                             ttl:i64 remaining:i64                                 a lease
 //! 11 lease:u64 key                         -                                                     key is attached to lease
+//! 12 name                                  value, opaque                                         a fact
 //! 20 key                                   version                                               newest version, if live
 //! ---------------------------------------------------------------------------------------------- second shelf
 //! 28                                       cursor = floor:u64 revision:u64 sub:u32               if anything was cleaned up
@@ -49,6 +50,7 @@ const FORMAT: u32 = 1;
 
 const TAG_LEASE: u8 = 0x10;
 const TAG_ATTACHMENT: u8 = 0x11;
+const TAG_FACT: u8 = 0x12;
 const TAG_CURRENT: u8 = 0x20;
 const TAG_HISTORY: u8 = 0x30;
 const TAG_LOG: u8 = 0x40;
@@ -214,6 +216,22 @@ pub(crate) fn decode_attachment(key: &[u8]) -> Result<(LeaseId, Bytes), Fault> {
         Some((head, key)) => Ok((LeaseId::new((&head[1..]).get_i64()), Bytes::copy_from_slice(key))),
         None => Err(Fault::Damaged("attachment")),
     }
+}
+
+pub(crate) fn is_fact(key: &[u8]) -> bool {
+    key.first() == Some(&TAG_FACT)
+}
+
+pub(crate) fn fact_key(name: &[u8]) -> Bytes {
+    let mut out = BytesMut::with_capacity(1 + name.len());
+    out.put_u8(TAG_FACT);
+    out.put_slice(name);
+    out.freeze()
+}
+
+/// The name of a fact, in memory of its own.
+pub(crate) fn decode_fact_key(key: &[u8]) -> Result<Bytes, Fault> {
+    key.get(1..).map(Bytes::copy_from_slice).ok_or(Fault::Damaged("fact"))
 }
 
 pub(crate) fn current_key(key: &[u8]) -> Bytes {

@@ -1,10 +1,11 @@
 //! Checksums by which members find out that they differ.
 //!
 //! What is hashed is what a reader can see, in an order that everybody agrees on: the keys as they were at the compact revision,
-//! then every event after it. Where the bytes lie, in an overlay or in the store, and when they were flushed, makes no difference.
+//! then every event after it; and beside them leases and facts. Where the bytes lie, in an overlay or in the store, and when they were flushed, makes no difference.
 
 use model::{Event, EventKind, KeyRange, KeyValue, Revision};
 
+use crate::facts::Facts;
 use crate::history;
 use crate::layers::Sight;
 use crate::lease::LeaseTable;
@@ -45,8 +46,8 @@ pub(crate) fn hash_kv(sight: &Sight, asked: Revision) -> Result<HashKv, ReadErro
     Ok(HashKv { hash: digest.0, hash_revision, compact_revision, revision: sight.revision })
 }
 
-/// Hashes everything: keys, history and leases.
-pub(crate) fn hash_all(sight: &Sight, leases: &LeaseTable) -> Result<u32, Fault> {
+/// Hashes everything: keys, history, leases and facts.
+pub(crate) fn hash_all(sight: &Sight, leases: &LeaseTable, facts: &Facts) -> Result<u32, Fault> {
     let mut digest = Digest(match hash_kv(sight, Revision::ZERO) {
         Ok(kv) => kv.hash,
         Err(ReadError::Fault(fault)) => return Err(fault),
@@ -55,6 +56,10 @@ pub(crate) fn hash_all(sight: &Sight, leases: &LeaseTable) -> Result<u32, Fault>
     for (id, ttl, remaining) in leases.all() {
         [id.get(), ttl, remaining].into_iter().for_each(|number| digest.number(number));
         leases.keys(id).unwrap_or_default().iter().for_each(|key| digest.bytes(key));
+    }
+    for (name, value) in facts.under(&[]) {
+        digest.bytes(name);
+        digest.bytes(value);
     }
     Ok(digest.0)
 }

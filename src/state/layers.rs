@@ -33,6 +33,7 @@ use model::{KeyValue, LogId, Rejection, Revision};
 use parking_lot::{Mutex, RwLock};
 
 use crate::Fault;
+use crate::facts::Facts;
 use crate::format::{Cursor, Head};
 use crate::lease::LeaseTable;
 use crate::overlay::{EventRef, Overlay};
@@ -73,6 +74,8 @@ pub(crate) struct Shared {
     live_bytes: AtomicU64,
     applied: RwLock<Option<LogId>>,
     pub(crate) leases: RwLock<LeaseTable>,
+    /// As of a group of entries that is visible, or is about to be.
+    pub(crate) facts: ArcSwap<Facts>,
     /// Held while a job writes to the store, so that flushes and cleanups never overlap: how far cleanup has come.
     pub(crate) cursor: Mutex<Cursor>,
     /// The cursor's revision, for those who only want to know.
@@ -83,7 +86,13 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
-    pub(crate) fn new(storage: Arc<dyn Storage>, head: &Head, cursor: Cursor, leases: LeaseTable) -> Self {
+    pub(crate) fn new(
+        storage: Arc<dyn Storage>,
+        head: &Head,
+        cursor: Cursor,
+        leases: LeaseTable,
+        facts: Arc<Facts>,
+    ) -> Self {
         // What was cleaned up had been flushed: the head's own revision can always be read.
         let floor = cursor.floor.min(head.revision);
         let layers = Layers { active: Arc::new(Overlay::new(head.revision)), frozen: None };
@@ -96,6 +105,7 @@ impl Shared {
             live_bytes: AtomicU64::new(head.live_bytes),
             applied: RwLock::new(head.applied),
             leases: RwLock::new(leases),
+            facts: ArcSwap::new(facts),
             cursor: Mutex::new(cursor),
             cleaned: AtomicI64::new(cursor.next.revision.get()),
             floor,

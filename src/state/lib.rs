@@ -15,6 +15,7 @@ mod outcome;
 mod reader;
 
 mod draft;
+mod facts;
 mod hash;
 mod history;
 mod lease;
@@ -50,6 +51,7 @@ mod error;
 pub use cleanup::CleanupJob;
 pub use error::{Fault, ReadError};
 pub use export::Export;
+pub use facts::{FACT_NAME_BYTES_MAX, Facts};
 pub use fjall_place::FjallPlace;
 pub use flush::FlushJob;
 pub use hash::HashKv;

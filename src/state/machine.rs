@@ -22,6 +22,7 @@ use model::{
 use crate::cleanup::CleanupJob;
 use crate::draft::{Draft, Written};
 use crate::export::Export;
+use crate::facts::FactBook;
 use crate::flush::FlushJob;
 use crate::format::Head;
 use crate::import::Imported;
@@ -60,6 +61,7 @@ pub struct Machine {
     head: Head,
     membership: Bytes,
     queues: Queues,
+    facts: FactBook,
     options: Options,
 }
 
@@ -94,10 +96,11 @@ impl Machine {
     }
 
     fn of(storage: Arc<dyn Storage>, resident: Resident, options: Options) -> Self {
-        let Resident { head, membership, cursor, leases } = resident;
-        let shared = Arc::new(Shared::new(storage, &head, cursor, leases));
+        let Resident { head, membership, cursor, leases, facts } = resident;
+        let facts = FactBook::new(facts);
+        let shared = Arc::new(Shared::new(storage, &head, cursor, leases, Arc::clone(facts.facts())));
         let published = Arc::new(ArcSwap::new(Arc::clone(&shared)));
-        Self { shared, published, head, membership, queues: Queues::default(), options }
+        Self { shared, published, head, membership, queues: Queues::default(), facts, options }
     }
 
     /// Puts the state of another member in the place of this one, durably, and lets readers see it. Reads that are under way end on
@@ -113,8 +116,9 @@ impl Machine {
             let log_id = imported.applied().unwrap_or_default();
             return Err(Fault::OutOfOrder { log_id, applied: self.head.applied });
         }
-        let (storage, Resident { head, membership, cursor, leases }) = imported.publish()?;
-        self.shared = Arc::new(Shared::new(storage, &head, cursor, leases));
+        let (storage, Resident { head, membership, cursor, leases, facts }) = imported.publish()?;
+        self.facts = FactBook::new(facts);
+        self.shared = Arc::new(Shared::new(storage, &head, cursor, leases, Arc::clone(self.facts.facts())));
         (self.head, self.membership, self.queues) = (head, membership, Queues::default());
         self.published.store(Arc::clone(&self.shared));
         Ok(())
@@ -133,6 +137,12 @@ impl Machine {
     #[must_use]
     pub fn reader(&self) -> Reader {
         Reader::new(Arc::clone(&self.published))
+    }
+
+    /// The facts, to be changed without a command.
+    #[cfg(test)]
+    pub(crate) fn facts_mut(&mut self) -> &mut FactBook {
+        &mut self.facts
     }
 
     /// What a reader would find now.
@@ -173,10 +183,19 @@ impl Machine {
             replies.push(Reply { revision: self.head.revision, result });
         }
         let applied = self.head.applied.ok_or(Fault::OutOfOrder { log_id: LogId::default(), applied: None })?;
-        self.shared.publish(&self.head);
+        self.publish();
         let Head { revision, compact_revision, .. } = self.head;
         let Group { changes, leases, .. } = group;
         Ok(Applied { replies, batch: AppliedBatch { applied, revision, compact_revision, changes, leases } })
+    }
+
+    /// Shows readers the group that was applied.
+    fn publish(&self) {
+        // Whoever sees the group's revision must find its facts.
+        if !Arc::ptr_eq(&self.shared.facts.load(), self.facts.facts()) {
+            self.shared.facts.store(Arc::clone(self.facts.facts()));
+        }
+        self.shared.publish(&self.head);
     }
 
     /// A gap would make this member differ from the others in silence, an entry applied twice as well.
@@ -310,7 +329,7 @@ impl Machine {
     #[must_use]
     pub fn is_full(&self) -> bool {
         let overlay = self.shared.layers.load().active.bytes();
-        overlay + self.shared.leases.read().unflushed_bytes() >= self.options.flush_bytes
+        overlay + self.shared.leases.read().unflushed_bytes() + self.facts.unflushed_bytes() >= self.options.flush_bytes
     }
 
     /// A flush, if the overlay has reached its bound and no earlier one is unfinished.
@@ -330,6 +349,7 @@ impl Machine {
             head: self.head,
             membership: self.membership.clone(),
             leases: self.shared.leases.write().take_unflushed(),
+            facts: self.facts.take_unflushed(),
         });
         let active = Arc::new(Overlay::new(self.head.revision));
         self.shared.layers.store(Arc::new(Layers { active, frozen: Some(Arc::clone(&frozen)) }));

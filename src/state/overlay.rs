@@ -81,6 +81,8 @@ pub(crate) struct Seal {
     pub(crate) membership: Bytes,
     /// Changed lease and attachment records by stored key.
     pub(crate) leases: BTreeMap<Bytes, Option<Bytes>>,
+    /// Changed facts by stored key.
+    pub(crate) facts: BTreeMap<Bytes, Option<Bytes>>,
 }
 
 /// See the top of this file.

@@ -15,6 +15,7 @@ use model::{
 
 use crate::draft::Draft;
 use crate::export::Export;
+use crate::facts::Facts;
 use crate::hash::{self, HashKv};
 use crate::layers::{Shared, Sight};
 use crate::lease::LeaseInfo;
@@ -162,7 +163,7 @@ impl Reader {
         hash::hash_kv(&Sight::open(&self.shared.load()), revision)
     }
 
-    /// A checksum of the whole state, leases included. Comparable between members that have applied the same entries and are
+    /// A checksum of the whole state, leases and facts included. Comparable between members that have applied the same entries and are
     /// applying none.
     ///
     /// # Errors
@@ -170,7 +171,7 @@ impl Reader {
     /// A fault.
     pub fn hash(&self) -> Result<u32, Fault> {
         let shared = self.shared.load();
-        hash::hash_all(&Sight::open(&shared), &shared.leases.read())
+        hash::hash_all(&Sight::open(&shared), &shared.leases.read(), &shared.facts.load())
     }
 
     /// All leases: (id, TTL in seconds, seconds left when last noted or zero).
@@ -183,6 +184,12 @@ impl Reader {
     #[must_use]
     pub fn lease(&self, id: LeaseId) -> Option<LeaseInfo> {
         self.shared.load().leases.read().info(id)
+    }
+
+    /// The facts as of now.
+    #[must_use]
+    pub fn facts(&self) -> Arc<Facts> {
+        self.shared.load().facts.load_full()
     }
 
     /// The state for another member, as of the last flush that is complete: see [`Export`].

@@ -1,4 +1,5 @@
-//! What is always in memory of a store: where it stands, who the members are, how far cleanup has come, and the leases.
+//! What is always in memory of a store: where it stands, who the members are, how far cleanup has come, the leases,
+//! and the facts.
 //!
 //! It is taken in record by record, in the order of the store: from one that is opened, or from one that arrives in pieces.
 
@@ -8,6 +9,7 @@ use bytes::Bytes;
 use model::Revision;
 
 use crate::Fault;
+use crate::facts::Facts;
 use crate::format::{self, Cursor, Head};
 use crate::lease::LeaseTable;
 use crate::storage::{Storage, View};
@@ -19,6 +21,7 @@ pub(crate) struct Resident {
     pub(crate) membership: Bytes,
     pub(crate) cursor: Cursor,
     pub(crate) leases: LeaseTable,
+    pub(crate) facts: Facts,
 }
 
 impl Resident {
@@ -34,7 +37,8 @@ impl Resident {
         // Before anything else: a first flush that is cut off leaves data on the later shelves, which the mark makes ours.
         let head = Head { applied: None, revision: Revision::FIRST, compact_revision: Revision::ZERO, live_bytes: 0 };
         storage.ingest(&mut format::marks(&head).into_iter())?;
-        Ok(Self { head, membership: Bytes::new(), cursor: Cursor::default(), leases: LeaseTable::default() })
+        let (leases, facts) = (LeaseTable::default(), Facts::default());
+        Ok(Self { head, membership: Bytes::new(), cursor: Cursor::default(), leases, facts })
     }
 
     fn load(view: &dyn View) -> Result<Self, Fault> {
@@ -59,6 +63,7 @@ pub(crate) struct Intake {
     membership: Bytes,
     cursor: Cursor,
     leases: LeaseTable,
+    facts: Facts,
 }
 
 impl Intake {
@@ -75,6 +80,8 @@ impl Intake {
             self.membership = Bytes::copy_from_slice(record);
         } else if *key == format::CURSOR_KEY {
             self.cursor = Cursor::decode(record)?;
+        } else if format::is_fact(key) {
+            self.facts.load(key, record)?;
         } else {
             self.leases.load(key, record)?;
         }
@@ -83,8 +90,8 @@ impl Intake {
 
     /// Ends, after the last record.
     pub(crate) fn finish(self) -> Result<Resident, Fault> {
-        let Self { is_marked: _, head, membership, cursor, leases } = self;
+        let Self { is_marked: _, head, membership, cursor, leases, facts } = self;
         let head = head.ok_or(Fault::Damaged("no head"))?;
-        Ok(Resident { head, membership, cursor, leases })
+        Ok(Resident { head, membership, cursor, leases, facts })
     }
 }

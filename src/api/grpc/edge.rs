@@ -6,7 +6,7 @@ use model::{Identity, Revision};
 use node::{Handle, Unavailable};
 use proto::etcdserverpb::ResponseHeader;
 use tonic::metadata::MetadataMap;
-use tonic::{Code, Status};
+use tonic::{Code, Extensions, Status};
 
 use crate::calls::{Calls, Method};
 use crate::draining::Draining;
@@ -56,9 +56,14 @@ impl Edge {
         self.shared.message_bytes_max
     }
 
-    /// On whose behalf requests are made: there is no authentication yet, so nobody's in particular.
-    pub(crate) fn identity() -> Identity {
-        Identity::default()
+    /// On whose behalf a call is made, as its metadata and the connection that it came over say. While there is no authentication
+    /// it is nobody's in particular.
+    ///
+    /// # Errors
+    ///
+    /// None yet; what a token can be refused for.
+    pub(crate) async fn caller(&self, _: &MetadataMap, _: &Extensions) -> Result<Identity, Status> {
+        Ok(Identity::default())
     }
 
     /// The header of an answer whose store stood at `revision`.

@@ -30,8 +30,9 @@ impl Kv {
         } else {
             self.edge.admit(request.metadata())?;
         }
+        let caller = self.edge.caller(request.metadata(), request.extensions()).await?;
         let range = convert::range(request.into_inner()).map_err(status)?;
-        let response = self.edge.handle().range(range).await.map_err(status)?;
+        let response = self.edge.handle().range(&caller, range).await.map_err(status)?;
         Ok(convert::range_response(self.edge.header(response.revision), response))
     }
 
@@ -43,29 +44,33 @@ impl Kv {
 
     async fn answer_put(&self, request: Request<pb::PutRequest>) -> Result<pb::PutResponse, Status> {
         self.edge.admit(request.metadata())?;
+        let caller = self.edge.caller(request.metadata(), request.extensions()).await?;
         let put = convert::put(request.into_inner());
-        let response = self.edge.handle().put(Edge::identity(), put).await.map_err(status)?;
+        let response = self.edge.handle().put(caller, put).await.map_err(status)?;
         Ok(convert::put_response(self.edge.header(response.revision), response))
     }
 
     async fn answer_delete(&self, request: Request<pb::DeleteRangeRequest>) -> Result<pb::DeleteRangeResponse, Status> {
         self.edge.admit(request.metadata())?;
+        let caller = self.edge.caller(request.metadata(), request.extensions()).await?;
         let delete = convert::delete(request.into_inner());
-        let response = self.edge.handle().delete(Edge::identity(), delete).await.map_err(status)?;
+        let response = self.edge.handle().delete(caller, delete).await.map_err(status)?;
         Ok(convert::delete_response(self.edge.header(response.revision), response))
     }
 
     async fn answer_txn(&self, request: Request<pb::TxnRequest>) -> Result<pb::TxnResponse, Status> {
         self.edge.admit(request.metadata())?;
+        let caller = self.edge.caller(request.metadata(), request.extensions()).await?;
         let txn = convert::txn(request.into_inner(), self.edge.handle().limits()).map_err(status)?;
-        let response = self.edge.handle().txn(Edge::identity(), txn).await.map_err(status)?;
+        let response = self.edge.handle().txn(caller, txn).await.map_err(status)?;
         Ok(convert::txn_response(self.edge.header(response.revision), response))
     }
 
     async fn answer_compact(&self, request: Request<pb::CompactionRequest>) -> Result<pb::CompactionResponse, Status> {
         self.edge.admit(request.metadata())?;
+        let caller = self.edge.caller(request.metadata(), request.extensions()).await?;
         let pb::CompactionRequest { revision, physical } = request.into_inner();
-        let compacted = self.edge.handle().compact(Edge::identity(), Revision::new(revision), physical).await;
+        let compacted = self.edge.handle().compact(caller, Revision::new(revision), physical).await;
         Ok(pb::CompactionResponse { header: Some(self.edge.header(compacted.map_err(status)?)) })
     }
 }

@@ -29,16 +29,18 @@ impl Lease {
 
     async fn answer_grant(&self, request: Request<pb::LeaseGrantRequest>) -> Result<pb::LeaseGrantResponse, Status> {
         self.edge.admit(request.metadata())?;
+        let caller = self.edge.caller(request.metadata(), request.extensions()).await?;
         let pb::LeaseGrantRequest { id, ttl } = *request.get_ref();
-        let granted = self.edge.handle().lease_grant(Edge::identity(), LeaseId::new(id), ttl).await;
+        let granted = self.edge.handle().lease_grant(caller, LeaseId::new(id), ttl).await;
         let (revision, id, ttl) = granted.map_err(status)?;
         Ok(pb::LeaseGrantResponse { header: Some(self.edge.header(revision)), id: id.get(), ttl, error: String::new() })
     }
 
     async fn answer_revoke(&self, request: Request<pb::LeaseRevokeRequest>) -> Result<pb::LeaseRevokeResponse, Status> {
         self.edge.admit(request.metadata())?;
+        let caller = self.edge.caller(request.metadata(), request.extensions()).await?;
         let id = LeaseId::new(request.get_ref().id);
-        let revision = self.edge.handle().lease_revoke(Edge::identity(), id).await.map_err(status)?;
+        let revision = self.edge.handle().lease_revoke(caller, id).await.map_err(status)?;
         Ok(pb::LeaseRevokeResponse { header: Some(self.edge.header(revision)) })
     }
 

@@ -13,7 +13,7 @@ use axum::extract::State;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::IntoResponse;
 use axum::routing::any;
-use model::{KeyRange, RangeRequest};
+use model::{Identity, KeyRange, RangeRequest};
 use node::{Error, Handle};
 
 use crate::metrics::Metrics;
@@ -53,7 +53,7 @@ impl Member for Handle {
     async fn try_read(&self, consistency: Consistency) -> Result<(), Error> {
         let key = KeyRange::Single(bytes::Bytes::from_static(b"health"));
         let read = RangeRequest { serializable: consistency == Consistency::Serializable, ..RangeRequest::new(key) };
-        self.range(read).await.map(drop)
+        self.range(&Identity::cluster(), read).await.map(drop)
     }
 }
 

@@ -1,6 +1,6 @@
 //! A claim as a document: one session's place in the line of one lock.
 
-use model::{LeaseId, Revision};
+use model::{Identity, LeaseId, Revision};
 use node::{Claim, ClaimState};
 use serde::Serialize;
 use serde_json::Value;
@@ -65,9 +65,15 @@ pub(crate) enum Standing {
 
 impl ClaimDocument {
     /// The document of `claim` on `lock`.
-    pub(crate) async fn of(rest: &Rest, lock: &Lock, claim: &Claim, opened_session: Option<Session>) -> Self {
+    pub(crate) async fn of(
+        rest: &Rest,
+        caller: &Identity,
+        lock: &Lock,
+        claim: &Claim,
+        opened_session: Option<Session>,
+    ) -> Self {
         let holder = match &claim.holder {
-            Some(kv) if claim.ahead > 0 => Some(Holder::of(rest, lock, kv).await),
+            Some(kv) if claim.ahead > 0 => Some(Holder::of(rest, caller, lock, kv).await),
             _ => None,
         };
         Self {

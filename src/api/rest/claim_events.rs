@@ -4,10 +4,10 @@
 //! it; that stays the client's to do, or its claim is lost like any other.
 
 use axum::response::Response;
-use model::Identity;
 use node::{Claim, ClaimState, ClaimStream};
 
 use super::Rest;
+use super::caller::Caller;
 use super::claim::{ClaimDocument, LossReason, LostClaim, ahead_in, moved};
 use super::claim_request::CheckedClaim;
 use super::claims::{opened_session, refusal};
@@ -19,26 +19,28 @@ use super::sessions::Session;
 /// Makes the claim and streams it.
 pub(crate) async fn stream(
     rest: Rest,
+    caller: Caller,
     lock: Lock,
     checked: CheckedClaim,
     framing: Framing,
 ) -> Result<Response, Problem> {
     let CheckedClaim { request, opens } = checked;
-    let asked = rest.unless_stopping(rest.handle.claim_stream(Identity::default(), request)).await?;
+    let asked = rest.unless_stopping(rest.handle.claim_stream(caller.identity(), request)).await?;
     let (outcome, stream) = asked.map_err(Problem::of_write)?;
     let (claim, stream) = match (outcome, stream) {
         (node::ClaimOutcome::Held { claim, .. } | node::ClaimOutcome::Queued { claim }, Some(stream)) => {
             (claim, stream)
         }
-        (refused, _) => return Err(refusal(&rest, &lock, refused).await),
+        (refused, _) => return Err(refusal(&rest, &caller, &lock, refused).await),
     };
     let opened = opens.map(|opens| opened_session(&rest, &claim, opens));
     let pulse = Pulse::new(rest.draining.clone());
-    Ok(respond(framing, ClaimEvents { rest, lock, claim, opened, stream: Some(stream), pulse }))
+    Ok(respond(framing, ClaimEvents { rest, caller, lock, claim, opened, stream: Some(stream), pulse }))
 }
 
 struct ClaimEvents {
     rest: Rest,
+    caller: Caller,
     lock: Lock,
     claim: Claim,
     /// The session that was opened with the claim, until it was told.
@@ -72,7 +74,7 @@ impl ClaimEvents {
         if ahead != self.claim.ahead {
             self.claim = moved(&self.claim, ahead, self.rest.handle.revision());
         }
-        let document = ClaimDocument::of(&self.rest, &self.lock, &self.claim, self.opened.take()).await;
+        let document = ClaimDocument::of(&self.rest, &self.caller, &self.lock, &self.claim, self.opened.take()).await;
         Frame::event(if ahead == 0 { "granted" } else { "queued" }, &document)
     }
 

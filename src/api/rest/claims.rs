@@ -12,6 +12,7 @@ use node::{Claim, ClaimOutcome, ReleaseOutcome};
 
 use super::Rest;
 use super::body::Json;
+use super::caller::Caller;
 use super::claim::ClaimDocument;
 use super::claim_events;
 use super::claim_request::{Answering, CheckedClaim, ClaimRequest, WAIT_MAX};
@@ -59,6 +60,7 @@ const QUEUED_RETRY_AFTER_S: &str = "1";
 )]
 pub(crate) async fn claim(
     State(rest): State<Rest>,
+    caller: Caller,
     OfNewClaim { lock, session }: OfNewClaim,
     query: Query,
     headers: HeaderMap,
@@ -67,16 +69,17 @@ pub(crate) async fn claim(
     query.finish()?;
     if let Some(framing) = Framing::accepted(&headers) {
         let checked = request.check(&lock, session, Answering::Streaming)?;
-        return claim_events::stream(rest, lock, checked, framing).await;
+        return claim_events::stream(rest, caller, lock, checked, framing).await;
     }
     let CheckedClaim { request, opens } = request.check(&lock, session, Answering::Once)?;
-    let outcome = rest.unless_stopping(rest.handle.claim(Identity::default(), request)).await?;
-    answer(&rest, &lock, outcome.map_err(Problem::of_write)?, opens).await
+    let outcome = rest.unless_stopping(rest.handle.claim(caller.identity(), request)).await?;
+    answer(&rest, &caller, &lock, outcome.map_err(Problem::of_write)?, opens).await
 }
 
 /// The answer to a claim that was decided.
 async fn answer(
     rest: &Rest,
+    caller: &Identity,
     lock: &Lock,
     outcome: ClaimOutcome,
     opens: Option<(i64, SessionRecord)>,
@@ -85,10 +88,10 @@ async fn answer(
         ClaimOutcome::Held { claim, is_new: true } => (StatusCode::CREATED, claim),
         ClaimOutcome::Held { claim, is_new: false } => (StatusCode::OK, claim),
         ClaimOutcome::Queued { claim } => (StatusCode::ACCEPTED, claim),
-        refused => return Err(refusal(rest, lock, refused).await),
+        refused => return Err(refusal(rest, caller, lock, refused).await),
     };
     let opened = opens.map(|opens| opened_session(rest, &claim, opens));
-    let document = ClaimDocument::of(rest, lock, &claim, opened).await;
+    let document = ClaimDocument::of(rest, caller, lock, &claim, opened).await;
     let location = lock.claim_url(SessionId::of(claim.lease));
     Ok(if claim.ahead == 0 {
         let etag = format!("\"{}\"", claim.token);
@@ -106,7 +109,7 @@ pub(crate) fn opened_session(rest: &Rest, claim: &Claim, (ttl, record): (i64, Se
 }
 
 /// Why there is no claim.
-pub(crate) async fn refusal(rest: &Rest, lock: &Lock, outcome: ClaimOutcome) -> Problem {
+pub(crate) async fn refusal(rest: &Rest, caller: &Identity, lock: &Lock, outcome: ClaimOutcome) -> Problem {
     let (kind, detail, holder) = match outcome {
         ClaimOutcome::Busy { holder } => (Kind::LockHeld, "another session holds the lock", Some(holder)),
         ClaimOutcome::WaitTimeout { holder } => {
@@ -122,7 +125,7 @@ pub(crate) async fn refusal(rest: &Rest, lock: &Lock, outcome: ClaimOutcome) -> 
         }
     };
     let holder = match holder {
-        Some(kv) => Some(Holder::of(rest, lock, &kv).await),
+        Some(kv) => Some(Holder::of(rest, caller, lock, &kv).await),
         None => None,
     };
     Problem::new(kind, format!("{}: {detail}", lock.name)).with(Facts { holder, ..Facts::default() })
@@ -148,6 +151,7 @@ pub(crate) async fn refusal(rest: &Rest, lock: &Lock, outcome: ClaimOutcome) -> 
 )]
 pub(crate) async fn show(
     State(rest): State<Rest>,
+    caller: Caller,
     OfClaim { lock, session }: OfClaim,
     mut query: Query,
 ) -> Result<Response, Problem> {
@@ -159,14 +163,14 @@ pub(crate) async fn show(
     let found = match wait {
         Some(span) => {
             let wait = span.within("wait", std::time::Duration::ZERO, WAIT_MAX)?;
-            rest.unless_stopping(rest.handle.claim_wait(prefix, lease, wait)).await?
+            rest.unless_stopping(rest.handle.claim_wait(&caller, prefix, lease, wait)).await?
         }
-        None => rest.handle.claim_state(prefix, lease).await,
+        None => rest.handle.claim_state(&caller, prefix, lease).await,
     };
     let claim = found
         .map_err(Problem::of_read)?
         .ok_or_else(|| Problem::new(Kind::ClaimNotFound, format!("session {session} has no claim on {}", lock.name)))?;
-    let document = ClaimDocument::of(&rest, &lock, &claim, None).await;
+    let document = ClaimDocument::of(&rest, &caller, &lock, &claim, None).await;
     if claim.ahead > 0 {
         return Ok(reply(StatusCode::OK, claim.revision, [], &document));
     }
@@ -193,6 +197,7 @@ pub(crate) async fn show(
 )]
 pub(crate) async fn release(
     State(rest): State<Rest>,
+    caller: Caller,
     OfClaim { lock, session }: OfClaim,
     query: Query,
     headers: HeaderMap,
@@ -203,7 +208,7 @@ pub(crate) async fn release(
         Some(Tags::Any) | None => None,
     };
     let key = recipes::contender_key(&lock.prefix(), session.lease());
-    match rest.handle.release(Identity::default(), key, token).await.map_err(Problem::of_write)? {
+    match rest.handle.release(caller.0, key, token).await.map_err(Problem::of_write)? {
         ReleaseOutcome::Released { .. } | ReleaseOutcome::NotHeld => Ok(StatusCode::NO_CONTENT.into_response()),
         ReleaseOutcome::Stale { current } => Err(stale(&lock, current)),
     }

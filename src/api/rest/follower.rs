@@ -12,6 +12,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::Rest;
+use super::caller::Caller;
 use super::changes::Untold;
 use super::cursor::{Cursor, Epoch};
 use super::frames::{Beat, Frame, Pulse, Source, goaway};
@@ -25,6 +26,8 @@ const QUEUED_MESSAGES: usize = 16;
 /// What is to be followed.
 #[derive(Clone, Debug)]
 pub(crate) struct Wish {
+    /// Who follows.
+    pub(crate) caller: Caller,
     pub(crate) range: KeyRange,
     /// How values shall be shown.
     pub(crate) wanted: Wanted,
@@ -161,7 +164,7 @@ impl Follower {
     }
 
     async fn restart(&self, restart: Restart) -> Result<Phase, Problem> {
-        let piece = snapshot::begin(&self.rest, &self.wish.range, self.wish.wanted).await?;
+        let piece = snapshot::begin(&self.rest, &self.wish.caller, &self.wish.range, self.wish.wanted).await?;
         Ok(Phase::Snapshot { restart, piece })
     }
 
@@ -180,7 +183,9 @@ impl Follower {
             self.phase = self.live_after(revision).await;
             return self.complete(restart, document);
         };
-        match snapshot::go_on(&self.rest, &self.wish.range, self.wish.wanted, (start, revision)).await {
+        match snapshot::go_on(&self.rest, &self.wish.caller, &self.wish.range, self.wish.wanted, (start, revision))
+            .await
+        {
             Ok(piece) => {
                 self.phase = Phase::Snapshot { restart, piece };
                 Frame::event("part", &document)

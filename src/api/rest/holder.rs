@@ -1,6 +1,6 @@
 //! Claims of others, as documents: who holds a lock, who waits for it.
 
-use model::{KeyRange, KeyValue, RangeRequest};
+use model::{Identity, KeyRange, KeyValue, RangeRequest};
 use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
@@ -42,10 +42,10 @@ pub(crate) struct Waiter {
 
 impl Holder {
     /// The holder whose claim is `kv`. Its session's name is looked up in the local store.
-    pub(crate) async fn of(rest: &Rest, lock: &Lock, kv: &KeyValue) -> Self {
+    pub(crate) async fn of(rest: &Rest, caller: &Identity, lock: &Lock, kv: &KeyValue) -> Self {
         let session = session_of(kv);
         let name = match SessionId::parse(&session) {
-            Ok(id) => name_of_session(rest, &lock.namespace, id).await,
+            Ok(id) => name_of_session(rest, caller, &lock.namespace, id).await,
             Err(_) => None,
         };
         Self { session, name, meta: meta_of(&kv.value), token: kv.create_revision.get() }
@@ -70,10 +70,10 @@ pub(crate) fn meta_of(value: &[u8]) -> Option<Value> {
 }
 
 /// A name is told where it is easily known: not knowing it is no reason to refuse an answer.
-async fn name_of_session(rest: &Rest, namespace: &Namespace, session: SessionId) -> Option<String> {
+async fn name_of_session(rest: &Rest, caller: &Identity, namespace: &Namespace, session: SessionId) -> Option<String> {
     let key = recipes::contender_key(&namespace.session_records(), session.lease());
     let read = RangeRequest { serializable: true, ..RangeRequest::new(KeyRange::Single(key)) };
-    let record = rest.handle.range(read).await.ok()?.kvs.pop()?;
+    let record = rest.handle.range(caller, read).await.ok()?.kvs.pop()?;
     SessionRecord::read(&record.value).name
 }
 

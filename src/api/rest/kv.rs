@@ -10,6 +10,7 @@ use axum::response::{IntoResponse, Response};
 use model::{KeyRange, KeyValue, RangeRequest, Revision};
 
 use super::Rest;
+use super::caller::Caller;
 use super::conditions::{Tags, accepts, etag};
 use super::envelope::REVISION;
 use super::path::OfKey;
@@ -71,6 +72,7 @@ impl Freshness {
 )]
 pub(crate) async fn show(
     State(rest): State<Rest>,
+    caller: Caller,
     OfKey(key): OfKey,
     mut query: Query,
     headers: HeaderMap,
@@ -79,7 +81,7 @@ pub(crate) async fn show(
     let wanted = Wanted::of(&mut query)?;
     query.finish()?;
     let unless = Tags::parse(&headers, &IF_NONE_MATCH)?;
-    let read = rest.handle.range(freshness.read(KeyRange::Single(key))).await.map_err(Problem::of_read)?;
+    let read = rest.handle.range(&caller, freshness.read(KeyRange::Single(key))).await.map_err(Problem::of_read)?;
     let Some(kv) = read.kvs.into_iter().next() else {
         return Err(Problem::new(Kind::KeyNotFound, "there is no such key").seen_at(read.revision));
     };

@@ -9,6 +9,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::Rest;
+use super::caller::Caller;
 use super::cursor::Cursor;
 use super::kv::Freshness;
 use super::page::{Page, Place};
@@ -55,7 +56,7 @@ pub(crate) struct KeyPage {
             content_type = "application/problem+json"),
     )
 )]
-pub(crate) async fn list(State(rest): State<Rest>, mut query: Query) -> Result<Response, Problem> {
+pub(crate) async fn list(State(rest): State<Rest>, caller: Caller, mut query: Query) -> Result<Response, Problem> {
     let prefix =
         query.bytes("prefix").ok_or_else(|| Problem::invalid("parameter \"prefix\" is missing; it may be empty"))?;
     let page = Page::of(&mut query, &prefix)?;
@@ -70,7 +71,7 @@ pub(crate) async fn list(State(rest): State<Rest>, mut query: Query) -> Result<R
         Some(place) => freshness.read(after(&prefix, &place.after)).at(place.revision),
     };
     let pinned = request.revision;
-    let read = rest.handle.range(RangeRequest { limit: page.limit, ..request }).await;
+    let read = rest.handle.range(&caller, RangeRequest { limit: page.limit, ..request }).await;
     let read = read.map_err(|error| page.problem(error))?;
     let revision = if pinned.get() > 0 { pinned } else { read.revision };
     let last = read.kvs.last().filter(|_| read.more).map(|kv| kv.key.clone());

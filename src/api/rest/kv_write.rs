@@ -7,14 +7,15 @@ use axum::http::{HeaderMap, HeaderName, StatusCode};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use model::{
-    Compare, CompareResult, DeleteRequest, Identity, KeyRange, LeaseId, Op, OpResponse, Operand, PutRequest,
-    RangeRequest, Revision, TxnRequest, TxnResponse,
+    Compare, CompareResult, DeleteRequest, KeyRange, LeaseId, Op, OpResponse, Operand, PutRequest, RangeRequest,
+    Revision, TxnRequest, TxnResponse,
 };
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::Rest;
 use super::body;
+use super::caller::Caller;
 use super::conditions::Tags;
 use super::envelope::REVISION;
 use super::names::SessionId;
@@ -66,6 +67,7 @@ pub(crate) struct WrittenKey {
 )]
 pub(crate) async fn put(
     State(rest): State<Rest>,
+    caller: Caller,
     OfKey(key): OfKey,
     mut query: Query,
     headers: HeaderMap,
@@ -77,7 +79,7 @@ pub(crate) async fn put(
     let value = body::read(body, rest.handle.config().request_bytes_max, Kind::ValueTooLarge).await?;
     let lease = session.map_or(LeaseId::NONE, SessionId::lease);
     let put = PutRequest { key: key.clone(), value, lease, prev_kv: true, ..PutRequest::default() };
-    let done = write_if(&rest, &key, compares, Op::Put(put)).await?;
+    let done = write_if(&rest, caller, &key, compares, Op::Put(put)).await?;
     let created = matches!(done.responses.first(), Some(OpResponse::Put(put)) if put.previous.is_none());
     let status = if created { StatusCode::CREATED } else { StatusCode::OK };
     let (key, key_encoding) = show_key(&key);
@@ -104,6 +106,7 @@ pub(crate) async fn put(
 )]
 pub(crate) async fn delete(
     State(rest): State<Rest>,
+    caller: Caller,
     OfKey(key): OfKey,
     query: Query,
     headers: HeaderMap,
@@ -111,17 +114,23 @@ pub(crate) async fn delete(
     query.finish()?;
     let compares = conditions(&headers, &key)?;
     let delete = DeleteRequest { range: KeyRange::Single(key.clone()), prev_kv: false };
-    let done = write_if(&rest, &key, compares, Op::Delete(delete)).await?;
+    let done = write_if(&rest, caller, &key, compares, Op::Delete(delete)).await?;
     let mut response = StatusCode::NO_CONTENT.into_response();
     response.headers_mut().insert(REVISION, done.revision.get().into());
     Ok(response)
 }
 
 /// Does `op` if all `compares` hold, else says what the key is like.
-async fn write_if(rest: &Rest, key: &Bytes, compares: Vec<Compare>, op: Op) -> Result<TxnResponse, Problem> {
+async fn write_if(
+    rest: &Rest,
+    caller: Caller,
+    key: &Bytes,
+    compares: Vec<Compare>,
+    op: Op,
+) -> Result<TxnResponse, Problem> {
     let look = RangeRequest { keys_only: true, ..RangeRequest::new(KeyRange::Single(key.clone())) };
     let txn = TxnRequest { compares, success: vec![op], failure: vec![Op::Range(look)] };
-    let done = rest.handle.txn(Identity::default(), txn).await.map_err(Problem::of_write)?;
+    let done = rest.handle.txn(caller.0, txn).await.map_err(Problem::of_write)?;
     if done.succeeded { Ok(done) } else { Err(conflict(&done)) }
 }
 

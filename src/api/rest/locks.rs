@@ -6,11 +6,12 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 use bytes::{Buf, Bytes};
-use model::{KeyRange, KeyValue, RangeRequest, Revision, SortOrder, SortTarget};
+use model::{Identity, KeyRange, KeyValue, RangeRequest, Revision, SortOrder, SortTarget};
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::Rest;
+use super::caller::Caller;
 use super::holder::{Holder, Waiter};
 use super::page::{Page, Place};
 use super::path::{OfLock, OfToken};
@@ -81,14 +82,15 @@ pub(crate) struct TokenState {
 )]
 pub(crate) async fn show(
     State(rest): State<Rest>,
+    caller: Caller,
     OfLock(lock): OfLock,
     mut query: Query,
 ) -> Result<Response, Problem> {
     let page = Page::of(&mut query, &lock.prefix())?;
     query.finish()?;
-    let line = Line::read(&rest, &lock.prefix(), &page).await.map_err(|error| page.problem(error))?;
+    let line = Line::read(&rest, &caller, &lock.prefix(), &page).await.map_err(|error| page.problem(error))?;
     let holder = match &line.holder {
-        Some(kv) => Some(Holder::of(&rest, &lock, kv).await),
+        Some(kv) => Some(Holder::of(&rest, &caller, &lock, kv).await),
         None => None,
     };
     let state = LockState {
@@ -120,11 +122,12 @@ pub(crate) async fn show(
 )]
 pub(crate) async fn check_token(
     State(rest): State<Rest>,
+    caller: Caller,
     OfToken { lock, token }: OfToken,
     query: Query,
 ) -> Result<Response, Problem> {
     query.finish()?;
-    let read = rest.handle.range(by_creation(&lock.prefix()).with_limit(1)).await.map_err(Problem::of_read)?;
+    let read = rest.handle.range(&caller, by_creation(&lock.prefix()).with_limit(1)).await.map_err(Problem::of_read)?;
     let current = read.kvs.first().map(|kv| kv.create_revision);
     let state = TokenState { current: current == Some(token), current_token: current.map(Revision::get) };
     Ok(reply(StatusCode::OK, read.revision, [], &state))
@@ -141,18 +144,18 @@ struct Line {
 }
 
 impl Line {
-    async fn read(rest: &Rest, prefix: &Bytes, page: &Page) -> Result<Self, node::Error> {
+    async fn read(rest: &Rest, caller: &Identity, prefix: &Bytes, page: &Page) -> Result<Self, node::Error> {
         let Some(place) = &page.from else {
-            let read = rest.handle.range(by_creation(prefix).with_limit(page.limit + 1)).await?;
+            let read = rest.handle.range(caller, by_creation(prefix).with_limit(page.limit + 1)).await?;
             let mut kvs = read.kvs.into_iter();
             let (holder, waiters) = (kvs.next(), kvs.collect());
             return Ok(Self { holder, waiters, has_more: read.more, claims: read.count, revision: read.revision });
         };
         let at = by_creation(prefix).at(place.revision);
-        let head = rest.handle.range(at.clone().with_limit(1)).await?;
+        let head = rest.handle.range(caller, at.clone().with_limit(1)).await?;
         let min_create_revision = last_seen(place).next();
         let rest_of_line = RangeRequest { min_create_revision, ..at }.with_limit(page.limit);
-        let read = rest.handle.range(rest_of_line).await?;
+        let read = rest.handle.range(caller, rest_of_line).await?;
         Ok(Self {
             holder: head.kvs.into_iter().next(),
             waiters: read.kvs,

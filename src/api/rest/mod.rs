@@ -35,6 +35,7 @@ mod frames;
 mod reply;
 
 mod body;
+mod caller;
 mod conditions;
 mod cursor;
 mod duration;

@@ -12,6 +12,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::Rest;
+use super::caller::Caller;
 use super::names::SessionId;
 use super::page::{Page, Place};
 use super::path::OfNamespace;
@@ -63,6 +64,7 @@ pub(crate) struct SessionEntry {
 )]
 pub(crate) async fn list(
     State(rest): State<Rest>,
+    caller: Caller,
     OfNamespace(namespace): OfNamespace,
     mut query: Query,
 ) -> Result<Response, Problem> {
@@ -74,7 +76,7 @@ pub(crate) async fn list(
         Some(place) => after(&prefix, &place.after),
     };
     let request = RangeRequest::new(range).with_limit(page.limit).at(page.revision());
-    let read = rest.handle.range(request).await.map_err(|error| page.problem(error))?;
+    let read = rest.handle.range(&caller, request).await.map_err(|error| page.problem(error))?;
     let revision = page.from.as_ref().map_or(read.revision, |place| place.revision);
     let last = read.kvs.last().filter(|_| read.more).map(|kv| kv.key.clone());
     let next_page_token = last.map(|last| Place { revision, prefix: prefix.clone(), after: last }.token());

@@ -18,6 +18,7 @@ use utoipa::ToSchema;
 
 use super::Rest;
 use super::body::Json;
+use super::caller::Caller;
 use super::duration::Span;
 use super::names::{Namespace, SessionId, lock_of_claim};
 use super::path::{OfNamespace, OfSession};
@@ -201,13 +202,14 @@ impl Renewal {
 )]
 pub(crate) async fn open(
     State(rest): State<Rest>,
+    caller: Caller,
     OfNamespace(namespace): OfNamespace,
     query: Query,
     Json(request): Json<SessionRequest>,
 ) -> Result<Response, Problem> {
     query.finish()?;
     let (ttl, record) = request.check()?;
-    let opening = rest.handle.open_session(Identity::default(), None, ttl, namespace.session_records(), record.write());
+    let opening = rest.handle.open_session(caller.0, None, ttl, namespace.session_records(), record.write());
     let opened = opening.await.map_err(Problem::of_write)?;
     let id = SessionId::of(opened.lease);
     if !opened.is_new {
@@ -235,6 +237,7 @@ pub(crate) async fn open(
 )]
 pub(crate) async fn open_as(
     State(rest): State<Rest>,
+    caller: Caller,
     OfSession { namespace, session: id }: OfSession,
     query: Query,
     Json(request): Json<SessionRequest>,
@@ -242,11 +245,11 @@ pub(crate) async fn open_as(
     query.finish()?;
     let (ttl, record) = request.check()?;
     let (prefix, lease) = (namespace.session_records(), id.lease());
-    let opening = rest.handle.open_session(Identity::default(), Some(lease), ttl, prefix, record.write());
+    let opening = rest.handle.open_session(caller.identity(), Some(lease), ttl, prefix, record.write());
     let opened = opening.await.map_err(Problem::of_write)?;
     let status = if opened.is_new { StatusCode::CREATED } else { StatusCode::OK };
     if !opened.is_new {
-        let known = find_record(&rest, &namespace, id).await.map_err(Problem::of_read)?;
+        let known = find_record(&rest, &caller, &namespace, id).await.map_err(Problem::of_read)?;
         let granted = ttl.max(rest.handle.config().lease_ttl_min());
         if opened.ttl != granted || known.as_ref() != Some(&record) {
             return Err(conflict(id));
@@ -275,11 +278,12 @@ fn conflict(id: SessionId) -> Problem {
 )]
 pub(crate) async fn show(
     State(rest): State<Rest>,
+    caller: Caller,
     OfSession { namespace, session: id }: OfSession,
     query: Query,
 ) -> Result<Response, Problem> {
     query.finish()?;
-    let record = find_record(&rest, &namespace, id).await.map_err(Problem::of_read)?;
+    let record = find_record(&rest, &caller, &namespace, id).await.map_err(Problem::of_read)?;
     let found = rest.handle.lease_time_to_live(id.lease()).await.map_err(Problem::of_read)?;
     let (life, info) = found.ok_or_else(|| not_found(id))?;
     let state = SessionState::new(
@@ -317,6 +321,7 @@ impl SessionState {
 )]
 pub(crate) async fn keep_alive(
     State(rest): State<Rest>,
+    _: Caller,
     OfSession { session: id, .. }: OfSession,
     query: Query,
 ) -> Result<Response, Problem> {
@@ -337,11 +342,12 @@ pub(crate) async fn keep_alive(
 )]
 pub(crate) async fn close(
     State(rest): State<Rest>,
+    caller: Caller,
     OfSession { session: id, .. }: OfSession,
     query: Query,
 ) -> Result<Response, Problem> {
     query.finish()?;
-    match rest.handle.lease_revoke(Identity::default(), id.lease()).await {
+    match rest.handle.lease_revoke(caller.0, id.lease()).await {
         Ok(_) | Err(Error::Rejected(Rejection::LeaseNotFound)) => Ok(StatusCode::NO_CONTENT.into_response()),
         Err(error) => Err(Problem::of_write(error)),
     }
@@ -352,9 +358,14 @@ pub(crate) fn not_found(id: SessionId) -> Problem {
     Problem::new(Kind::SessionNotFound, format!("there is no session {id}"))
 }
 
-async fn find_record(rest: &Rest, namespace: &Namespace, id: SessionId) -> Result<Option<SessionRecord>, Error> {
+async fn find_record(
+    rest: &Rest,
+    caller: &Identity,
+    namespace: &Namespace,
+    id: SessionId,
+) -> Result<Option<SessionRecord>, Error> {
     let key = recipes::contender_key(&namespace.session_records(), id.lease());
-    let read = rest.handle.range(RangeRequest::new(KeyRange::Single(key))).await?;
+    let read = rest.handle.range(caller, RangeRequest::new(KeyRange::Single(key))).await?;
     Ok(read.kvs.first().map(|kv| SessionRecord::read(&kv.value)))
 }
 

@@ -4,7 +4,7 @@
 //! piece counts what is left of the range, so the work grows with the square of the number of pieces.
 
 use bytes::Bytes;
-use model::{KeyRange, RangeRequest, Revision};
+use model::{Identity, KeyRange, RangeRequest, Revision};
 
 use super::Rest;
 use super::problem::{Kind, Problem};
@@ -27,8 +27,8 @@ pub(crate) struct Piece {
 }
 
 /// Reads the first piece.
-pub(crate) async fn begin(rest: &Rest, range: &KeyRange, wanted: Wanted) -> Result<Piece, Problem> {
-    let piece = read(rest, RangeRequest::new(range.clone()), wanted).await?;
+pub(crate) async fn begin(rest: &Rest, caller: &Identity, range: &KeyRange, wanted: Wanted) -> Result<Piece, Problem> {
+    let piece = read(rest, caller, RangeRequest::new(range.clone()), wanted).await?;
     let (piece, count) = piece;
     if count > KEYS_MAX {
         let detail = format!("the watch covers {count} keys; a snapshot has at most {KEYS_MAX}");
@@ -40,6 +40,7 @@ pub(crate) async fn begin(rest: &Rest, range: &KeyRange, wanted: Wanted) -> Resu
 /// Reads the piece that begins with key `start`.
 pub(crate) async fn go_on(
     rest: &Rest,
+    caller: &Identity,
     range: &KeyRange,
     wanted: Wanted,
     (start, revision): (Bytes, Revision),
@@ -47,12 +48,12 @@ pub(crate) async fn go_on(
     let from_here = KeyRange::from_wire(start, range.range_end());
     // The revision was confirmed for the first piece, and this member has it.
     let request = RangeRequest { serializable: true, ..RangeRequest::new(from_here).at(revision) };
-    let (piece, _) = read(rest, request, wanted).await?;
+    let (piece, _) = read(rest, caller, request, wanted).await?;
     Ok(Piece { revision, ..piece })
 }
 
-async fn read(rest: &Rest, request: RangeRequest, wanted: Wanted) -> Result<(Piece, i64), Problem> {
-    let read = rest.handle.range(request.with_limit(PIECE_KEYS)).await.map_err(Problem::of_read)?;
+async fn read(rest: &Rest, caller: &Identity, request: RangeRequest, wanted: Wanted) -> Result<(Piece, i64), Problem> {
+    let read = rest.handle.range(caller, request.with_limit(PIECE_KEYS)).await.map_err(Problem::of_read)?;
     let last = read.kvs.last().filter(|_| read.more);
     let next = last.map(|kv| Bytes::from([kv.key.as_ref(), &[0]].concat()));
     let items = read.kvs.iter().map(|kv| wanted.document(kv)).collect();

@@ -9,6 +9,7 @@ use axum::response::Response;
 use model::KeyRange;
 
 use super::Rest;
+use super::caller::Caller;
 use super::envelope::RequestId;
 use super::follower::{Follower, Since, Wish};
 use super::frames::{Framing, respond};
@@ -50,6 +51,7 @@ const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 )]
 pub(crate) async fn watch(
     State(rest): State<Rest>,
+    caller: Caller,
     Extension(request_id): Extension<RequestId>,
     mut query: Query,
     headers: HeaderMap,
@@ -60,7 +62,7 @@ pub(crate) async fn watch(
     query.finish()?;
     let header = headers.get(LAST_EVENT_ID).map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned());
     let since = Since::of(header.or(parameter).filter(|cursor| !cursor.is_empty()));
-    let wish = Wish { range, wanted, request_id: request_id.to_string() };
+    let wish = Wish { caller, range, wanted, request_id: request_id.to_string() };
     let framing = Framing::accepted(&headers).unwrap_or(Framing::EventStream);
     let follower = rest.unless_stopping(Follower::open(rest.clone(), wish, since)).await??;
     Ok(respond(framing, follower))

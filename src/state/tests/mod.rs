@@ -1,6 +1,7 @@
 //! The machine against the rules, against a reference model, and against crashes, on both storages.
 
 mod crashes;
+mod facts;
 mod installs;
 mod pieces;
 mod places;
