@@ -4,6 +4,7 @@
 //! command = 1 open                             tags below, each once and for ever; a new meaning is a new tag
 //!         | 2 prefix:bytes session enqueue value:bytes
 //!         | 3 key:bytes (0 | 1 token:i64)
+//!         | 50 edit | 51 publish | 52 label | 53 ack | 54 control     configuration: see the files in config/
 //! open    = lease:i64 ttl:i64 (0 | 1 key:bytes value:bytes)
 //! session = 0 lease:i64 | 1 open
 //! enqueue = 0 | 1 | 2 waiting_max:u32          try only, in line, in a line of a bounded length
@@ -20,6 +21,7 @@ use bytes::{Buf, BufMut, Bytes, BytesMut};
 use model::{LeaseId, Revision};
 use thiserror::Error;
 
+use crate::config::{Acknowledge, ControlRollout, EditDraft, MoveLabel, Publish};
 use crate::{Acquire, Command, OpenSession, Release};
 
 /// The bytes are not a command that this version knows. Coming from our own log this is a fault, from a peer a refusal.
@@ -51,6 +53,26 @@ impl Command {
                 out.put_u8(3);
                 release.put(&mut out);
             }
+            Self::EditDraft(edit) => {
+                out.put_u8(50);
+                edit.put(&mut out);
+            }
+            Self::Publish(publish) => {
+                out.put_u8(51);
+                publish.put(&mut out);
+            }
+            Self::MoveLabel(label) => {
+                out.put_u8(52);
+                label.put(&mut out);
+            }
+            Self::Acknowledge(ack) => {
+                out.put_u8(53);
+                ack.put(&mut out);
+            }
+            Self::ControlRollout(control) => {
+                out.put_u8(54);
+                control.put(&mut out);
+            }
         }
         out.freeze()
     }
@@ -66,6 +88,11 @@ impl Command {
             1 => Self::OpenSession(OpenSession::get(from)?),
             2 => Self::Acquire(Acquire::get(from)?),
             3 => Self::Release(Release::get(from)?),
+            50 => Self::EditDraft(EditDraft::get(from)?),
+            51 => Self::Publish(Publish::get(from)?),
+            52 => Self::MoveLabel(MoveLabel::get(from)?),
+            53 => Self::Acknowledge(Acknowledge::get(from)?),
+            54 => Self::ControlRollout(ControlRollout::get(from)?),
             _ => return Err(malformed("unknown command")),
         };
         if from.has_remaining() { Err(malformed("bytes after the command")) } else { Ok(command) }

@@ -6,7 +6,8 @@ use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
 
 use super::*;
-use crate::{Enqueue, Session, SessionRecord};
+use crate::config::*;
+use crate::{Enqueue, Guard, Session, SessionRecord};
 
 fn bytes() -> impl Strategy<Value = Bytes> {
     vec(any::<u8>(), 0..40).prop_map(Bytes::from)
@@ -38,6 +39,92 @@ fn acquire() -> impl Strategy<Value = Acquire> {
     })
 }
 
+fn guards() -> impl Strategy<Value = Vec<Guard>> {
+    vec((bytes(), any::<i64>()).prop_map(|(key, token)| Guard { key, token: Revision::new(token) }), 0..3)
+}
+
+fn writes() -> impl Strategy<Value = Vec<Write>> {
+    vec((bytes(), option::of(bytes())).prop_map(|(key, value)| Write { key, value }), 0..3)
+}
+
+fn expect() -> impl Strategy<Value = Expect> {
+    let revisions = || vec(any::<i64>().prop_map(Revision::new), 0..3);
+    prop_oneof![
+        Just(Expect::Absent),
+        Just(Expect::Present),
+        revisions().prop_map(Expect::WrittenAt),
+        revisions().prop_map(Expect::NotWrittenAt),
+    ]
+}
+
+fn plan() -> impl Strategy<Value = Plan> {
+    let labels = proptest::collection::btree_map("[a-z]{0,3}", "[a-zü]{0,3}", 0..3);
+    let scope = prop_oneof![any::<u32>().prop_map(Scope::Percent), labels.prop_map(Scope::Selector)];
+    let step = (scope, any::<u32>(), any::<u32>());
+    let step = step.prop_map(|(scope, min_acks, max_failures)| Step { scope, min_acks, max_failures });
+    (vec(step, 0..3), any::<bool>()).prop_map(|(steps, halts)| {
+        let on_failure = if halts { OnFailure::Halt } else { OnFailure::Rollback };
+        Plan { steps, on_failure }
+    })
+}
+
+fn version() -> impl Strategy<Value = u64> {
+    0..=i64::MAX.unsigned_abs()
+}
+
+fn publish() -> impl Strategy<Value = Publish> {
+    let draft = (any::<u32>(), any::<i64>())
+        .prop_map(|(keys, revision)| DraftState { keys, revision: Revision::new(revision) });
+    let target = prop_oneof![
+        Just(Target::Kept),
+        bytes().prop_map(Target::Label),
+        (bytes(), plan()).prop_map(|(label, plan)| Target::Rollout { label, plan }),
+    ];
+    (bytes(), bytes(), writes(), option::of(draft), option::of(version()), target, guards()).prop_map(
+        |(set, record, writes, draft, expect, target, guards)| Publish {
+            set,
+            record,
+            writes,
+            draft,
+            expect,
+            target,
+            guards,
+        },
+    )
+}
+
+fn acknowledge() -> impl Strategy<Value = Acknowledge> {
+    let status = prop_oneof![Just(AckStatus::Applied), Just(AckStatus::Failed), Just(AckStatus::Rejected)];
+    (bytes(), bytes(), any::<i64>(), version(), status, bytes()).prop_map(
+        |(set, client, lease, version, status, value)| Acknowledge {
+            set,
+            client,
+            lease: LeaseId::new(lease),
+            version,
+            status,
+            value,
+        },
+    )
+}
+
+fn configuration() -> impl Strategy<Value = Command> {
+    let condition = (bytes(), expect()).prop_map(|(key, expect)| Condition { key, expect });
+    let edit = (bytes(), writes(), vec(condition, 0..3), guards())
+        .prop_map(|(set, writes, conditions, guards)| EditDraft { set, writes, conditions, guards });
+    let label = (bytes(), bytes(), option::of(version()), option::of(expect()), guards())
+        .prop_map(|(set, label, version, expect, guards)| MoveLabel { set, label, version, expect, guards });
+    let action = prop_oneof![Just(RolloutAction::Pause), Just(RolloutAction::Resume), Just(RolloutAction::Abort)];
+    let control =
+        (bytes(), version(), action).prop_map(|(set, version, action)| ControlRollout { set, version, action });
+    prop_oneof![
+        edit.prop_map(Command::EditDraft),
+        publish().prop_map(Command::Publish),
+        label.prop_map(Command::MoveLabel),
+        acknowledge().prop_map(Command::Acknowledge),
+        control.prop_map(Command::ControlRollout),
+    ]
+}
+
 fn command() -> impl Strategy<Value = Command> {
     let release =
         (bytes(), option::of(any::<i64>())).prop_map(|(key, token)| Release { key, token: token.map(Revision::new) });
@@ -45,6 +132,7 @@ fn command() -> impl Strategy<Value = Command> {
         open().prop_map(Command::OpenSession),
         acquire().prop_map(Command::Acquire),
         release.prop_map(Command::Release),
+        configuration(),
     ]
 }
 

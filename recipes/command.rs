@@ -1,5 +1,6 @@
 //! The commands of all recipes, and how one is applied.
 
+use crate::config::{Acknowledge, ControlRollout, EditDraft, MoveLabel, Publish};
 use crate::{Acquire, Invalid, Ledger, OpenSession, Outcome, Release};
 
 /// A recipe to carry out. A changed behaviour arrives as a new variant, never as a new meaning of an old one.
@@ -11,6 +12,16 @@ pub enum Command {
     Acquire(Acquire),
     /// Give a claim up.
     Release(Release),
+    /// Write and delete keys of a configuration's draft.
+    EditDraft(EditDraft),
+    /// Make a release of a configuration.
+    Publish(Publish),
+    /// Have a label name another release.
+    MoveLabel(MoveLabel),
+    /// Say how a client fared with a release.
+    Acknowledge(Acknowledge),
+    /// Stop a rollout, go on with it, end it.
+    ControlRollout(ControlRollout),
 }
 
 impl Command {
@@ -24,6 +35,11 @@ impl Command {
             Self::OpenSession(open) => open.check(),
             Self::Acquire(acquire) => acquire.check(),
             Self::Release(release) => release.check(),
+            Self::EditDraft(edit) => edit.check(),
+            Self::Publish(publish) => publish.check(),
+            Self::MoveLabel(label) => label.check(),
+            Self::Acknowledge(ack) => ack.check(),
+            Self::ControlRollout(control) => control.check(),
         }
     }
 }
@@ -41,5 +57,10 @@ pub fn apply<L: Ledger>(command: &Command, ledger: &mut L) -> Result<Outcome, L:
         Command::OpenSession(open) => open.apply(ledger),
         Command::Acquire(acquire) => acquire.apply(ledger),
         Command::Release(release) => release.apply(ledger),
+        Command::EditDraft(edit) => edit.apply(ledger),
+        Command::Publish(publish) => publish.apply(ledger),
+        Command::MoveLabel(label) => label.apply(ledger),
+        Command::Acknowledge(ack) => ack.apply(ledger),
+        Command::ControlRollout(control) => control.apply(ledger),
     }
 }

@@ -29,6 +29,20 @@ pub enum Invalid {
     /// A session record below the prefix would itself contend, and in the same revision as the claim.
     #[error("the session record lies below the prefix contended for")]
     RecordContends,
+    /// A name is one part of a path: not empty, without a slash; and of a draft only its own keys can be written.
+    #[error("a key that is not one of those that the command may write")]
+    BadName,
+    /// More parts than a command may have.
+    #[error("the command has too many parts")]
+    TooMany,
+    /// One command writes each key once.
+    #[error("a key is written twice")]
+    WrittenTwice,
+    /// A plan has 1 to 64 steps; each a percentage from 1 to 100 or 1 to 64 labels, and at least one acknowledgement.
+    #[error(
+        "a rollout has 1 to 64 steps, each of 1 to 100 percent or of 1 to 64 labels, and of at least one acknowledgement"
+    )]
+    BadPlan,
 }
 
 pub(crate) fn check_key(key: &Bytes) -> Result<(), Invalid> {

@@ -55,4 +55,11 @@ pub trait Ledger {
 
     /// Grants a lease, of an id that is not in use, for `ttl` seconds.
     fn grant_lease(&mut self, id: LeaseId, ttl: i64);
+
+    /// Every key that begins with `prefix`, in byte order.
+    ///
+    /// # Errors
+    ///
+    /// A local failure; pass it on.
+    fn range(&self, prefix: &Bytes) -> Result<Vec<KeyValue>, Self::Fault>;
 }

@@ -15,6 +15,9 @@ mod session;
 
 mod mutex;
 
+pub mod config;
+mod guard;
+
 mod codec;
 mod command;
 mod invalid;
@@ -25,6 +28,7 @@ pub mod testing;
 
 pub use codec::CodecError;
 pub use command::{Command, apply};
+pub use guard::{GUARDS_MAX, Guard};
 pub use invalid::{Invalid, TTL_SECONDS_MAX};
 pub use ledger::Ledger;
 pub use mutex::{Acquire, AcquireOutcome, Enqueue, Release, ReleaseOutcome, contender_key};

@@ -1,5 +1,6 @@
 //! What came of a command: the same on every member, never sent or stored, because each member finds it by applying.
 
+use crate::config::{AckOutcome, ControlOutcome, EditOutcome, LabelOutcome, PublishOutcome};
 use crate::{AcquireOutcome, Invalid, ReleaseOutcome, SessionOutcome};
 
 /// What came of a command, by recipe.
@@ -13,4 +14,14 @@ pub enum Outcome {
     Acquire(AcquireOutcome),
     /// Of [`Release`](crate::Release).
     Release(ReleaseOutcome),
+    /// Of [`EditDraft`](crate::config::EditDraft).
+    EditDraft(EditOutcome),
+    /// Of [`Publish`](crate::config::Publish).
+    Publish(PublishOutcome),
+    /// Of [`MoveLabel`](crate::config::MoveLabel).
+    MoveLabel(LabelOutcome),
+    /// Of [`Acknowledge`](crate::config::Acknowledge).
+    Acknowledge(AckOutcome),
+    /// Of [`ControlRollout`](crate::config::ControlRollout).
+    ControlRollout(ControlOutcome),
 }

@@ -177,4 +177,9 @@ impl Ledger for MemoryLedger {
         self.has_granted = true;
         assert!(self.grant(id, ttl), "lease {id} is in use");
     }
+
+    fn range(&self, prefix: &Bytes) -> Result<Vec<KeyValue>, Infallible> {
+        self.assert_no_write_yet();
+        Ok(self.keys.values().filter(|kv| kv.key.starts_with(prefix)).cloned().collect())
+    }
 }

@@ -17,6 +17,7 @@ mod claim_request;
 mod claims;
 mod compactor;
 mod config;
+mod configs;
 mod error;
 mod handle;
 mod history;

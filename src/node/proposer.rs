@@ -44,6 +44,11 @@ impl Proposer {
         &self.ids
     }
 
+    /// Milliseconds since 1970.
+    pub(crate) fn wall_clock_ms(&self) -> u64 {
+        (self.clock)()
+    }
+
     /// Proposes what this member decided by its own clocks as the leader in `term`, on behalf of the cluster. It goes to this member's
     /// own log while that term lasts, and never to another leader. Returns its place in the log, and the outcome.
     ///

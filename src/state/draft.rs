@@ -160,6 +160,12 @@ impl<'a> Draft<'a> {
         Ok(range::select(self.scan(&request.range, now), request, self.header())?)
     }
 
+    /// The keys that begin with `prefix` as they are now, in memory that may be kept.
+    pub(crate) fn read_prefix(&self, prefix: &Bytes) -> Result<Vec<KeyValue>, Fault> {
+        let range = KeyRange::prefix(prefix.clone());
+        self.scan(&range, self.sight.revision).map(|found| found?.into_owned_kv()).collect()
+    }
+
     /// The keys of a range as they are now.
     fn scan<'s>(&'s self, range: &'s KeyRange, now: Revision) -> Merge<'s> {
         let mut written: Vec<&Event> = self.events.iter().filter(|event| range.contains(&event.kv.key)).collect();

@@ -55,4 +55,8 @@ impl Ledger for Book<'_, '_> {
     fn grant_lease(&mut self, id: LeaseId, ttl: i64) {
         self.draft.grant_lease(id, ttl);
     }
+
+    fn range(&self, prefix: &Bytes) -> Result<Vec<KeyValue>, Fault> {
+        self.draft.read_prefix(prefix)
+    }
 }

@@ -347,4 +347,8 @@ impl Ledger for Reference {
     fn grant_lease(&mut self, id: LeaseId, ttl: i64) {
         self.leases.insert(id, (ttl, 0));
     }
+
+    fn range(&self, prefix: &Bytes) -> Answer<Vec<KeyValue>> {
+        Ok(self.live(&KeyRange::prefix(prefix.clone()), Revision::new(i64::MAX)))
+    }
 }
