@@ -31,7 +31,6 @@ const WITH_VALUE: &[(&str, Effect)] = &[
     ("trusted-ca-file", Effect::Refused("TLS for clients is not part of this version")),
     ("client-crl-file", Effect::Refused("TLS for clients is not part of this version")),
     ("client-cert-allowed-hostname", Effect::Refused("TLS for clients is not part of this version")),
-    ("host-whitelist", Effect::Refused("host names are not checked in this version")),
     ("listen-metrics-urls", Effect::Refused("metrics are served on the client port")),
     ("listen-client-http-urls", Effect::Refused("HTTP and gRPC share the client port")),
     ("discovery", Effect::Refused("discovery is not part of this version")),

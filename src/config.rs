@@ -188,6 +188,23 @@ pub(crate) struct ServerFlags {
     /// Most HTTP/2 streams of one connection
     #[arg(long, env = "ETCD_MAX_CONCURRENT_STREAMS", default_value_t = u32::MAX)]
     max_concurrent_streams: u32,
+    /// Serve etcd's methods as JSON, below /v3/
+    #[arg(
+        long,
+        env = "ETCD_ENABLE_GRPC_GATEWAY",
+        action = clap::ArgAction::Set,
+        num_args = 0..=1,
+        require_equals = true,
+        default_value_t = true,
+        default_missing_value = "true"
+    )]
+    enable_grpc_gateway: bool,
+    /// Sites whose pages may read answers over HTTP; a list also opens the recipes' API to them
+    #[arg(long, env = "ETCD_CORS", value_delimiter = ',', default_value = "*")]
+    cors: Vec<String>,
+    /// Names that HTTP clients without TLS may call this member by
+    #[arg(long, env = "ETCD_HOST_WHITELIST", value_delimiter = ',', default_value = "*")]
+    host_whitelist: Vec<String>,
     /// How history is forgotten without being asked
     #[arg(long, env = "ETCD_AUTO_COMPACTION_MODE", value_enum, default_value = "periodic")]
     auto_compaction_mode: CompactionMode,
@@ -272,6 +289,9 @@ impl ServerFlags {
             api: api::Options {
                 message_bytes_max: self.max_request_bytes + REQUEST_OVERHEAD_BYTES,
                 max_concurrent_streams: self.max_concurrent_streams,
+                serves_gateway: self.enable_grpc_gateway,
+                hosts: api::Names::of(&self.host_whitelist),
+                origins: api::Names::of(&self.cors),
                 ..api::Options::default()
             },
             log_level: self.log_level.clone(),

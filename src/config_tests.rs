@@ -61,6 +61,18 @@ fn a_cluster_of_one_may_be_spelled_out() {
 }
 
 #[test]
+fn http_is_open_as_etcds_unless_it_is_told() {
+    let api = |flags: &[&str]| settings(flags).unwrap().api;
+    let open = api(&[]);
+    assert!(open.serves_gateway);
+    assert_eq!((open.hosts, open.origins), (api::Names::Any, api::Names::Any));
+    let closed = api(&["--enable-grpc-gateway=false", "--cors=https://a,https://b", "--host-whitelist", "a"]);
+    assert!(!closed.serves_gateway);
+    assert_eq!(closed.hosts, api::Names::of(&["a".to_owned()]));
+    assert_eq!(closed.origins, api::Names::of(&["https://b".to_owned(), "https://a".to_owned()]));
+}
+
+#[test]
 fn refusals_name_the_flag_and_the_reason() {
     let cases: &[(&[&str], &str)] = &[
         (&["--election-timeout=400"], "--election-timeout (400 ms) must be at least five times"),

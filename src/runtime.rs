@@ -62,7 +62,7 @@ async fn run(settings: &Settings) -> Result<()> {
             return Ok(node.stop().await?);
         }
     }
-    let server = api::Server::new(node.handle(), settings.api);
+    let server = api::Server::new(node.handle(), settings.api.clone());
     let mut serving = tokio::task::JoinSet::new();
     for listener in listeners {
         serving.spawn(server.clone().run(listener, stopping.clone()));

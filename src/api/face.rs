@@ -28,7 +28,7 @@ pub(crate) struct Face {
 }
 
 struct Routes {
-    grpc: Services,
+    grpc: Arc<Services>,
     http: axum::Router,
     traffic: Traffic,
     message_bytes_max: usize,
@@ -36,7 +36,7 @@ struct Routes {
 
 impl Face {
     /// gRPC messages above `message_bytes_max` are refused; what travels in gRPC is counted in `traffic`.
-    pub(crate) fn new(grpc: Services, http: axum::Router, traffic: Traffic, message_bytes_max: usize) -> Self {
+    pub(crate) fn new(grpc: Arc<Services>, http: axum::Router, traffic: Traffic, message_bytes_max: usize) -> Self {
         Self { routes: Arc::new(Routes { grpc, http, traffic, message_bytes_max }) }
     }
 }

@@ -15,12 +15,15 @@ mod gather;
 mod listener;
 mod opening;
 
+mod access;
 mod face;
 mod frame;
 mod traffic;
 
 mod calls;
 mod grpc;
+
+mod gateway;
 
 mod convert;
 mod error;
@@ -32,5 +35,6 @@ mod metrics;
 mod ops;
 mod process;
 
+pub use access::Names;
 pub use options::Options;
 pub use server::Server;

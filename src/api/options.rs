@@ -2,11 +2,13 @@
 
 use std::time::Duration;
 
+use crate::access::Names;
+
 /// Largest message of a client in bytes: etcd's largest request and its allowance for what surrounds it.
 const MESSAGE_BYTES_MAX: usize = 1_572_864 + 512 * 1024;
 
 /// Bounds and deadlines of the client port.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Options {
     /// Largest gRPC message that a client may send, in bytes; also where a fragmented watch response is cut.
     pub message_bytes_max: usize,
@@ -20,6 +22,12 @@ pub struct Options {
     pub head_deadline: Duration,
     /// How long requests may go on when the server stops.
     pub drain_deadline: Duration,
+    /// Whether the JSON gateway is served.
+    pub serves_gateway: bool,
+    /// What HTTP clients without TLS may call this server.
+    pub hosts: Names,
+    /// The sites whose pages may read answers over HTTP.
+    pub origins: Names,
 }
 
 impl Default for Options {
@@ -30,6 +38,9 @@ impl Default for Options {
             connections_max: 65_536,
             head_deadline: Duration::from_secs(5),
             drain_deadline: Duration::from_millis(1500),
+            serves_gateway: true,
+            hosts: Names::Any,
+            origins: Names::Any,
         }
     }
 }

@@ -2,13 +2,17 @@
 
 use std::sync::Arc;
 
+use axum::Router;
+use axum::middleware::from_fn_with_state;
 use node::Handle;
 use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, watch as latest};
 
+use crate::access::{self, Access};
 use crate::connection::Connections;
 use crate::draining::Draining;
 use crate::face::Face;
+use crate::gateway;
 use crate::grpc::{Edge, Services};
 use crate::listener;
 use crate::metrics::Metrics;
@@ -37,8 +41,13 @@ impl Server {
         let draining = Draining::new(draining);
         let metrics = Arc::new(Metrics::new(handle.clone()));
         let edge = Edge::new(handle.clone(), metrics.calls.clone(), draining.clone(), options.message_bytes_max);
-        let http = ops::router(handle.clone(), Arc::clone(&metrics)).merge(rest::router(handle, draining.clone()));
-        let face = Face::new(Services::new(edge), http, metrics.traffic.clone(), options.message_bytes_max);
+        let services = Arc::new(Services::new(edge));
+        let traffic = metrics.traffic.clone();
+        let mut http = ops::router(handle.clone(), metrics).merge(rest::router(handle, draining.clone()));
+        if options.serves_gateway {
+            http = http.merge(gateway::router(Arc::clone(&services), traffic.clone(), options.message_bytes_max));
+        }
+        let face = Face::new(services, guarded(http, &options), traffic, options.message_bytes_max);
         Self {
             connections: Connections::new(face, &options, draining),
             slots: Arc::new(Semaphore::new(connections_max(&options))),
@@ -58,6 +67,12 @@ impl Server {
         };
         tokio::join!(serving, told);
     }
+}
+
+/// The routes, and who may ask them.
+fn guarded(routes: Router, options: &Options) -> Router {
+    let access = Access { hosts: options.hosts.clone(), origins: options.origins.clone() };
+    routes.layer(from_fn_with_state(Arc::new(access), access::check))
 }
 
 /// Without a bound clients could use up the process's open files, and the log could not open its next segment.

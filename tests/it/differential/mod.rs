@@ -9,6 +9,7 @@
 //! it refuses). Quorate refuses all of them, so that a key changes at most once in a revision.
 
 mod cases;
+mod gateway;
 mod random;
 mod target;
 mod watches;
@@ -48,4 +49,27 @@ async fn answers_are_etcds() {
         let (expected, got) = (theirs.watch(&create).await, ours.watch(&create).await);
         assert_eq!(got, expected, "watch {name}: {create:?}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+#[ignore = "needs Debian's etcd-server; `make test` runs it"]
+async fn the_json_of_both_gateways_is_the_same() {
+    let (folder, data) = fresh();
+    let etcd = Etcd::start(&folder.path().join("etcd"));
+    let server = Server::start(&data, &[]);
+    for url in [&etcd.url, &server.url] {
+        Target::connect(url).await;
+    }
+    let mut wrong = Vec::new();
+    for (path, body) in gateway::REQUESTS {
+        let expected = gateway::answer(&etcd.url, path, body).await;
+        let got = gateway::answer(&server.url, path, body).await;
+        if expected != got {
+            wrong.push(format!("{path} {body}\n  etcd    {expected}\n  quorate {got}"));
+        }
+    }
+    assert!(wrong.is_empty(), "{} requests:\n{}", wrong.len(), wrong.join("\n"));
+    let watch = r#"{"create_request":{"key":"AA==","range_end":"AA==","start_revision":"4","prev_kv":true}}"#;
+    let expected = gateway::lines(&etcd.url, "watch", watch, 2).await;
+    assert_eq!(gateway::lines(&server.url, "watch", watch, 2).await, expected);
 }
