@@ -17,6 +17,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("consensus", &["model", "wal", "state", "transport", "proto"]),
     ("node", &["model", "recipes", "state", "watch", "consensus", "transport"]),
     ("api", &["proto", "model", "recipes", "node"]),
+    ("client", &["proto"]),
     ("quorate", &["model", "wal", "node", "api"]),
     ("bench", &["proto"]),
 ];
@@ -26,7 +27,7 @@ const NAMED_ONLY_BY: &[(&str, &[&str])] = &[
     ("openraft", &["consensus"]),
     ("fjall", &["state"]),
     ("axum", &["api"]),
-    ("tonic", &["proto", "transport", "api", "bench"]),
+    ("tonic", &["proto", "transport", "api", "client", "bench"]),
     ("rustix", &["wal", "bench"]),
 ];
 

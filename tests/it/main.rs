@@ -12,5 +12,6 @@ mod cluster;
 mod differential;
 mod full_disk;
 mod kill;
+mod library;
 mod restore;
 mod start;

@@ -18,7 +18,7 @@ mod convert;
 mod http;
 mod load;
 mod member;
-mod members;
+pub(crate) mod members;
 mod network;
 mod network_tests;
 mod program;
