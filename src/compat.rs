@@ -15,7 +15,6 @@ const WITH_VALUE: &[(&str, Effect)] = &[
     ("backend-bbolt-freelist-type", Effect::None("there is no bbolt")),
     ("backend-batch-interval", Effect::None("there is no bbolt")),
     ("backend-batch-limit", Effect::None("there is no bbolt")),
-    ("quota-backend-bytes", Effect::None("the store has no quota in this version")),
     ("v2-deprecation", Effect::None("there is no v2 API")),
     ("raft-read-timeout", Effect::None("connections of peers are watched by pings")),
     ("raft-write-timeout", Effect::None("connections of peers are watched by pings")),

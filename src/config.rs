@@ -13,6 +13,7 @@ use model::Limits;
 use node::{AutoCompaction, InitialCluster, PeerListen, PeerTls};
 
 use crate::snapshot::SnapshotTask;
+use crate::upkeep::UpkeepFlags;
 
 /// Where peers are listened for when nothing else is said (etcd's port).
 const DEFAULT_PEER_URL: &str = "http://localhost:2380";
@@ -219,6 +220,8 @@ pub(crate) struct ServerFlags {
         default_value = "10m"
     )]
     watch_progress_notify_interval: String,
+    #[command(flatten)]
+    upkeep: UpkeepFlags,
     /// debug, info, warn or error
     #[arg(long, env = "ETCD_LOG_LEVEL", default_value = "info")]
     log_level: String,
@@ -284,6 +287,7 @@ impl ServerFlags {
                     .max(Duration::from_millis(100)),
                 strict_reconfig_check: self.strict_reconfig_check,
                 learners_max: self.max_learners,
+                upkeep: self.upkeep.upkeep()?,
             },
             listen,
             api: api::Options {

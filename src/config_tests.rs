@@ -96,3 +96,13 @@ fn refusals_name_the_flag_and_the_reason() {
         assert!(refusal.contains(reason), "{flags:?}: {refusal}");
     }
 }
+
+#[test]
+fn a_quota_is_two_gibibytes_what_is_said_or_none() {
+    let quota = |flags: &[&str]| settings(flags).unwrap().node.upkeep;
+    assert_eq!(quota(&[]), node::Upkeep { quota_bytes: Some(2 << 30), frees_quota_alarm: true });
+    assert_eq!(quota(&["--quota-backend-bytes=0"]).quota_bytes, Some(2 << 30));
+    assert_eq!(quota(&["--quota-backend-bytes", "1000"]).quota_bytes, Some(1000));
+    assert_eq!(quota(&["--quota-backend-bytes=-1"]).quota_bytes, None);
+    assert!(!quota(&["--quota-auto-disarm=false"]).frees_quota_alarm);
+}

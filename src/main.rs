@@ -6,6 +6,7 @@ mod config;
 mod runtime;
 mod snapshot;
 mod telemetry;
+mod upkeep;
 
 use std::io::Write;
 use std::path::Path;

@@ -61,6 +61,7 @@ const fn code_of_rejection(rejection: Rejection) -> Code {
         | Rejection::RequestTooLarge => Code::InvalidArgument,
         Rejection::Compacted | Rejection::FutureRevision | Rejection::LeaseTtlTooLarge => Code::OutOfRange,
         Rejection::NoSpace => Code::ResourceExhausted,
+        Rejection::Corrupt => Code::DataLoss,
         Rejection::LeaseNotFound => Code::NotFound,
         Rejection::LeaseExists => Code::FailedPrecondition,
     }
@@ -85,7 +86,7 @@ mod tests {
     /// etcd's table, by hand: code and text of everything that can be answered.
     #[test]
     fn every_error_has_etcds_code_and_text() {
-        let table: [(Error, Code, &str); 21] = [
+        let table: [(Error, Code, &str); 22] = [
             (Rejection::EmptyKey.into(), Code::InvalidArgument, "etcdserver: key is not provided"),
             (Rejection::KeyNotFound.into(), Code::InvalidArgument, "etcdserver: key not found"),
             (Rejection::ValueProvided.into(), Code::InvalidArgument, "etcdserver: value is provided"),
@@ -101,6 +102,7 @@ mod tests {
                 "etcdserver: mvcc: required revision is a future revision",
             ),
             (Rejection::NoSpace.into(), Code::ResourceExhausted, "etcdserver: mvcc: database space exceeded"),
+            (Rejection::Corrupt.into(), Code::DataLoss, "etcdserver: corrupt cluster"),
             (Rejection::LeaseNotFound.into(), Code::NotFound, "etcdserver: requested lease not found"),
             (Rejection::LeaseExists.into(), Code::FailedPrecondition, "etcdserver: lease already exists"),
             (Rejection::LeaseTtlTooLarge.into(), Code::OutOfRange, "etcdserver: too large lease TTL"),

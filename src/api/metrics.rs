@@ -5,6 +5,7 @@
 
 use std::fmt;
 
+use model::DurationCounts;
 use node::{Handle, Measured};
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::text;
@@ -127,14 +128,9 @@ fn encode_measured(encoder: &mut DescriptorEncoder<'_>, measured: &Measured) -> 
     ] {
         gauge(encoder, name, help, signed(value))?;
     }
-    let (name, help) = ("etcd_disk_wal_fsync_duration_seconds", "How long syncs of the log took.");
-    let count = measured.log_syncs.iter().map(|(_, syncs)| syncs).sum();
-    encoder.encode_descriptor(name, help, None, MetricType::Histogram)?.encode_histogram::<NoLabelSet>(
-        measured.log_sync_seconds,
-        count,
-        &measured.log_syncs,
-        None,
-    )
+    let (name, help) = ("etcd_disk_backend_defrag_duration_seconds", "How long defragmentations took.");
+    histogram(encoder, name, help, &measured.defragmentations)?;
+    histogram(encoder, "etcd_disk_wal_fsync_duration_seconds", "How long syncs of the log took.", &measured.log_syncs)
 }
 
 /// What this server is.
@@ -193,6 +189,20 @@ where
     ConstGauge<N>: EncodeMetric,
 {
     ConstGauge::new(value).encode(encoder.encode_descriptor(name, help, None, MetricType::Gauge)?)
+}
+
+fn histogram(
+    encoder: &mut DescriptorEncoder<'_>,
+    name: &str,
+    help: &str,
+    durations: &DurationCounts,
+) -> Result<(), fmt::Error> {
+    encoder.encode_descriptor(name, help, None, MetricType::Histogram)?.encode_histogram::<NoLabelSet>(
+        durations.seconds,
+        durations.count,
+        &durations.buckets,
+        None,
+    )
 }
 
 fn counter<N>(encoder: &mut DescriptorEncoder<'_>, name: &str, help: &str, value: N) -> Result<(), fmt::Error>

@@ -14,8 +14,9 @@ use bytes::{Buf, BufMut, Bytes, BytesMut};
 use thiserror::Error;
 
 use crate::{
-    Command, Compare, CompareResult, DeleteRequest, Identity, KeyRange, LeaseCheckpoint, LeaseId, Op, Operand,
-    Proposal, PutRequest, RangeRequest, Revision, SortOrder, SortTarget, TxnRequest,
+    Alarm, AlarmCause, AlarmChange, AlarmKind, Command, Compare, CompareResult, DeleteRequest, Identity, KeyRange,
+    LeaseCheckpoint, LeaseId, MemberId, Op, Operand, Proposal, PutRequest, RangeRequest, Revision, SortOrder,
+    SortTarget, TxnRequest,
 };
 
 const FORMAT: u8 = 1;
@@ -84,7 +85,11 @@ impl Command {
             Self::Recipe(payload) => payload.len(),
             Self::Txn(txn) => 160 * (txn.compares.len() + txn.success.len() + txn.failure.len()),
             Self::LeaseCheckpoint(checkpoints) => 16 * checkpoints.len(),
-            Self::Delete(_) | Self::Compact { .. } | Self::LeaseGrant { .. } | Self::LeaseRevoke { .. } => 64,
+            Self::Delete(_)
+            | Self::Compact { .. }
+            | Self::LeaseGrant { .. }
+            | Self::LeaseRevoke { .. }
+            | Self::Alarm(_) => 64,
         }
     }
 }
@@ -99,6 +104,7 @@ mod tag {
     pub(super) const LEASE_CHECKPOINT: u8 = 7;
     pub(super) const RECIPE: u8 = 8;
     pub(super) const RANGE: u8 = 9;
+    pub(super) const ALARM: u8 = 20;
 }
 
 fn put_command(out: &mut BytesMut, command: &Command) {
@@ -131,6 +137,10 @@ fn put_command(out: &mut BytesMut, command: &Command) {
             out.put_u8(tag::RECIPE);
             put_bytes(out, payload);
         }
+        Command::Alarm(change) => {
+            out.put_u8(tag::ALARM);
+            put_alarm(out, *change);
+        }
     }
 }
 
@@ -147,7 +157,31 @@ fn get_command(from: &mut Bytes) -> Result<Command, CodecError> {
         })
         .map(Command::LeaseCheckpoint),
         tag::RECIPE => get_bytes(from).map(Command::Recipe),
+        tag::ALARM => get_alarm(from).map(Command::Alarm),
         _ => Err(malformed("unknown command")),
+    }
+}
+
+fn put_alarm(out: &mut BytesMut, change: AlarmChange) {
+    let (action, kind, member) = match change {
+        AlarmChange::End { kind, member } => (0, kind, member),
+        AlarmChange::Raise(Alarm { kind, member, cause: AlarmCause::Request }) => (1, kind, member),
+        AlarmChange::Raise(Alarm { kind, member, cause: AlarmCause::Watch }) => (2, kind, member),
+    };
+    out.put_u8(action);
+    out.put_u8(kind.number());
+    out.put_u64_le(member.get());
+}
+
+fn get_alarm(from: &mut Bytes) -> Result<AlarmChange, CodecError> {
+    let action = get_u8(from)?;
+    let kind = AlarmKind::of_number(get_u8(from)?).ok_or(malformed("unknown alarm"))?;
+    let member = MemberId::new(get_u64(from)?);
+    match action {
+        0 => Ok(AlarmChange::End { kind, member }),
+        1 => Ok(AlarmChange::Raise(Alarm { kind, member, cause: AlarmCause::Request })),
+        2 => Ok(AlarmChange::Raise(Alarm { kind, member, cause: AlarmCause::Watch })),
+        _ => Err(malformed("unknown change of an alarm")),
     }
 }
 

@@ -13,6 +13,18 @@ fn range() -> impl Strategy<Value = KeyRange> {
     (bytes(), bytes()).prop_map(|(key, end)| KeyRange::from_wire(key, end))
 }
 
+fn alarm_change() -> impl Strategy<Value = AlarmChange> {
+    let kind = prop_oneof![Just(AlarmKind::NoSpace), Just(AlarmKind::Corrupt)];
+    let cause = prop_oneof![Just(None), Just(Some(AlarmCause::Request)), Just(Some(AlarmCause::Watch))];
+    (kind, any::<u64>(), cause).prop_map(|(kind, member, cause)| {
+        let member = MemberId::new(member);
+        match cause {
+            Some(cause) => AlarmChange::Raise(Alarm { kind, member, cause }),
+            None => AlarmChange::End { kind, member },
+        }
+    })
+}
+
 fn put() -> impl Strategy<Value = PutRequest> {
     (bytes(), bytes(), any::<i64>(), any::<[bool; 3]>()).prop_map(|(key, value, lease, [a, b, c])| PutRequest {
         key,
@@ -87,6 +99,7 @@ fn proposal() -> impl Strategy<Value = Proposal> {
         any::<i64>().prop_map(|id| Command::LeaseRevoke { id: LeaseId::new(id) }),
         vec(checkpoint, 0..5).prop_map(Command::LeaseCheckpoint),
         bytes().prop_map(Command::Recipe),
+        alarm_change().prop_map(Command::Alarm),
     ];
     (any::<[u64; 3]>(), ".{0,8}", command).prop_map(|([id, proposed_at_ms, auth_revision], user, command)| Proposal {
         id,

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use crate::{DeleteRequest, LeaseId, PutRequest, Revision, TxnRequest};
+use crate::{AlarmChange, DeleteRequest, LeaseId, PutRequest, Revision, TxnRequest};
 
 /// A change of the replicated state. A changed behaviour arrives as a new variant, never as a new meaning of an old one.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,6 +34,8 @@ pub enum Command {
     LeaseCheckpoint(Vec<LeaseCheckpoint>),
     /// A coordination recipe, in the encoding of the `recipes` crate.
     Recipe(Bytes),
+    /// Raise or end an alarm.
+    Alarm(AlarmChange),
 }
 
 /// Remaining life of one lease.

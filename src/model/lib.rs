@@ -4,10 +4,13 @@
 //! ranges, requests and their answers, the command that travels in a log entry ([`Proposal`]) with its binary format, and what
 //! applying a group of entries changed ([`AppliedBatch`]). Semantics of etcd 3.6 are meant wherever a name is etcd's.
 
+mod alarm;
 mod applied;
 mod check;
 mod codec;
 mod command;
+mod cost;
+mod durations;
 mod key;
 mod kv;
 mod numbers;
@@ -17,10 +20,12 @@ mod response;
 #[cfg(seeded_bugs)]
 mod seeded_bug;
 
+pub use alarm::{Alarm, AlarmCause, AlarmChange, AlarmKind};
 pub use applied::{AppliedBatch, Change, LeaseChange};
 pub use check::{KEY_BYTES_MAX, Limits};
 pub use codec::{CodecError, DEPTH_MAX};
 pub use command::{Command, Identity, LeaseCheckpoint, Proposal};
+pub use durations::{DurationCounts, Durations};
 pub use key::KeyRange;
 pub use kv::{Event, EventKind, KeyValue};
 pub use numbers::{ClusterId, LeaseId, LogId, LogIndex, MemberId, Revision, Term};

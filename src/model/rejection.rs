@@ -40,6 +40,9 @@ pub enum Rejection {
     /// The quota is used up. Delete and compact.
     #[error("etcdserver: mvcc: database space exceeded")]
     NoSpace,
+    /// A member's data differ from the others'. Find out which, replace it, and end the alarm.
+    #[error("etcdserver: corrupt cluster")]
+    Corrupt,
     /// No such lease: it expired, was revoked, or never was.
     #[error("etcdserver: requested lease not found")]
     LeaseNotFound,

@@ -44,6 +44,26 @@ pub struct Config {
     pub strict_reconfig_check: bool,
     /// Learners that there may be at a time.
     pub learners_max: usize,
+    /// What the member looks after by itself.
+    pub upkeep: Upkeep,
+}
+
+/// What a member looks after by itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Upkeep {
+    /// Bytes of live keys and values beyond which nothing is admitted that takes more; none for no bound.
+    pub quota_bytes: Option<u64>,
+    /// Whether the alarm that a quota raised ends once there is space again.
+    pub frees_quota_alarm: bool,
+}
+
+/// etcd's quota where none is set, in bytes.
+pub const QUOTA_BYTES: u64 = 2 << 30;
+
+impl Default for Upkeep {
+    fn default() -> Self {
+        Self { quota_bytes: Some(QUOTA_BYTES), frees_quota_alarm: true }
+    }
 }
 
 /// The members that a cluster begins with, or that are asked about it.

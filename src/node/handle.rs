@@ -1,6 +1,7 @@
 //! What the API may ask of a running member.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use consensus::{Execution, Leadership, Owner, ReadIndexError};
 use model::{
@@ -8,7 +9,7 @@ use model::{
     RangeRequest, RangeResponse, Revision, Term, TxnRequest, TxnResponse,
 };
 use state::{Outcome, ReadError, Reader};
-use tokio::sync::watch as latest;
+use tokio::sync::{Notify, watch as latest};
 use tokio::time::{Instant, timeout_at};
 use watch::{HubHandle, WatchStream};
 
@@ -74,6 +75,7 @@ pub(crate) struct Inner {
     pub(crate) measures: Arc<Measures>,
     pub(crate) keeper: KeeperHandle,
     pub(crate) waiters: WaitersHandle,
+    pub(crate) defragment: Arc<Notify>,
     pub(crate) stopping: latest::Receiver<bool>,
 }
 
@@ -195,6 +197,7 @@ impl Handle {
     /// See [`Error`].
     pub async fn txn(&self, identity: Identity, txn: TxnRequest) -> Result<TxnResponse, Error> {
         txn.check(self.limits())?;
+        self.inner.measures.txns.fetch_add(1, Ordering::Relaxed);
         if txn.is_read_only() {
             if !txn.is_serializable() {
                 self.confirm_reads().await?;
@@ -217,6 +220,7 @@ impl Handle {
         if !range.serializable {
             self.confirm_reads().await?;
         }
+        self.inner.measures.ranges.fetch_add(1, Ordering::Relaxed);
         if matches!(range.range, model::KeyRange::Single(_)) {
             return self.inner.reader.range(&range).map_err(Error::from);
         }
@@ -266,10 +270,24 @@ impl Handle {
     ///
     /// [`model::Rejection::Compacted`], [`model::Rejection::FutureRevision`]; see [`Error`].
     pub async fn hash_kv(&self, revision: Revision) -> Result<state::HashKv, Error> {
-        self.read_aside(move |reader| reader.hash_kv(revision)).await
+        let started = Instant::now();
+        let hash = self.read_aside(move |reader| reader.hash_kv(revision)).await?;
+        self.inner.measures.hashes.observe(started.elapsed());
+        Ok(hash)
+    }
+
+    /// A checksum of the whole state, leases included: comparable between members that have applied the same entries and are applying
+    /// none.
+    ///
+    /// # Errors
+    ///
+    /// See [`Error`].
+    pub async fn hash(&self) -> Result<u32, Error> {
+        self.read_aside(|reader| Ok(reader.hash()?)).await
     }
 
     pub(crate) async fn propose(&self, identity: Identity, command: Command) -> Result<(Revision, Outcome), Error> {
+        self.admit_space(&command).await?;
         self.inner.proposer.propose(identity, command).await
     }
 
@@ -298,12 +316,15 @@ impl Handle {
     /// [`Unavailable`] when no quorum confirms it in time.
     pub async fn confirm_reads(&self) -> Result<(), Error> {
         let deadline = Instant::now() + self.inner.config.request_timeout();
-        self.inner.consensus.read_index(deadline).await.map_err(|error| match error {
-            ReadIndexError::NoLeader => Unavailable::NoLeader.into(),
-            ReadIndexError::LeaderChanged => Unavailable::LeaderChanged.into(),
-            ReadIndexError::TooManyRequests => Unavailable::TooManyRequests.into(),
-            ReadIndexError::Timeout => Unavailable::Timeout.into(),
-            ReadIndexError::Stopped => Unavailable::Stopped.into(),
+        self.inner.consensus.read_index(deadline).await.map_err(|error| {
+            self.inner.measures.read_indexes_failed.fetch_add(1, Ordering::Relaxed);
+            match error {
+                ReadIndexError::NoLeader => Unavailable::NoLeader.into(),
+                ReadIndexError::LeaderChanged => Unavailable::LeaderChanged.into(),
+                ReadIndexError::TooManyRequests => Unavailable::TooManyRequests.into(),
+                ReadIndexError::Timeout => Unavailable::Timeout.into(),
+                ReadIndexError::Stopped => Unavailable::Stopped.into(),
+            }
         })
     }
 

@@ -6,6 +6,7 @@
 //!
 //! Leaves to others: agreement (`consensus`), meaning of commands (`state`, `recipes`), wire and HTTP (`api`).
 
+mod alarms;
 mod announcement;
 mod backup;
 mod backup_file;
@@ -18,6 +19,7 @@ mod claims;
 mod compactor;
 mod config;
 mod configs;
+mod defragmenter;
 mod error;
 mod handle;
 mod history;
@@ -32,6 +34,7 @@ mod proposer;
 mod range_stream;
 mod restore;
 mod sink;
+mod space;
 mod start;
 mod waiters;
 
@@ -41,7 +44,7 @@ pub use bootstrap::BootstrapError;
 pub use claim_outcome::{Claim, ClaimOutcome, ReleaseOutcome, Session};
 pub use claim_request::{ClaimRequest, OnTimeout, QueuePolicy, SessionRequest};
 pub use claims::ClaimStream;
-pub use config::{AutoCompaction, ClusterState, Config, InitialCluster, PeerListen, PeerTls};
+pub use config::{AutoCompaction, ClusterState, Config, InitialCluster, PeerListen, PeerTls, QUOTA_BYTES, Upkeep};
 pub use consensus::{CATCH_UP_ENTRIES, LeaseLife, Member, MemberChange, MembersError, TransferError};
 pub use error::{Error, Unavailable};
 pub use handle::{Handle, Header, Status};

@@ -4,13 +4,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use consensus::LogObserver;
-use model::{AppliedBatch, EventKind, LeaseChange};
+use model::{AppliedBatch, DurationCounts, Durations, EventKind, LeaseChange};
 
-/// Upper bounds of the buckets of a sync's duration in milliseconds (etcd's): 1, 2, 4 … 8192.
-const BUCKETS: usize = 14;
-
-/// Counters that only grow, but for `pending`. Shared; each is exact, together they are a moment's picture.
-#[derive(Debug, Default)]
+/// Counters that only grow, but for `pending`. Shared; each is exact, together they are a moment's picture. Bounds of durations are etcd's.
+#[derive(Debug)]
 pub(crate) struct Measures {
     pub(crate) leader_changes: AtomicU64,
     pub(crate) proposals_pending: AtomicU64,
@@ -20,10 +17,63 @@ pub(crate) struct Measures {
     deletes: AtomicU64,
     leases_granted: AtomicU64,
     leases_revoked: AtomicU64,
+    pub(crate) txns: AtomicU64,
+    pub(crate) ranges: AtomicU64,
+    pub(crate) leases_renewed: AtomicU64,
+    pub(crate) read_indexes_failed: AtomicU64,
+    pub(crate) defragmentation: Work<13>,
+    pub(crate) hashes: Durations<15>,
+    put_bytes: AtomicU64,
     written_bytes: AtomicU64,
-    /// One more than there are bounds: the last is for what took longer.
-    syncs: [AtomicU64; BUCKETS + 1],
-    sync_micros: AtomicU64,
+    syncs: Durations<14>,
+}
+
+impl Default for Measures {
+    fn default() -> Self {
+        Self {
+            leader_changes: AtomicU64::default(),
+            proposals_pending: AtomicU64::default(),
+            proposals_failed: AtomicU64::default(),
+            leases_expired: AtomicU64::default(),
+            puts: AtomicU64::default(),
+            deletes: AtomicU64::default(),
+            leases_granted: AtomicU64::default(),
+            leases_revoked: AtomicU64::default(),
+            txns: AtomicU64::default(),
+            ranges: AtomicU64::default(),
+            leases_renewed: AtomicU64::default(),
+            read_indexes_failed: AtomicU64::default(),
+            defragmentation: Work::new(Durations::doubling(Duration::from_millis(100))),
+            hashes: Durations::doubling(Duration::from_millis(10)),
+            put_bytes: AtomicU64::default(),
+            written_bytes: AtomicU64::default(),
+            syncs: Durations::doubling(Duration::from_millis(1)),
+        }
+    }
+}
+
+/// Work that takes a while, of which some may be under way.
+#[derive(Debug)]
+pub(crate) struct Work<const N: usize> {
+    under_way: AtomicU64,
+    took: Durations<N>,
+}
+
+impl<const N: usize> Work<N> {
+    const fn new(took: Durations<N>) -> Self {
+        Self { under_way: AtomicU64::new(0), took }
+    }
+
+    /// Notes that work begins.
+    pub(crate) fn begin(&self) {
+        self.under_way.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Notes that work that had begun has ended.
+    pub(crate) fn end(&self, took: Duration) {
+        self.under_way.fetch_sub(1, Ordering::Relaxed);
+        self.took.observe(took);
+    }
 }
 
 /// A picture of the counters.
@@ -47,11 +97,24 @@ pub struct Measured {
     pub leases_expired: u64,
     /// Bytes written to the log.
     pub log_bytes: u64,
-    /// Syncs of the log by their duration: (upper bound in seconds, how many took no longer and longer than the bound before);
-    /// the last bound is `f64::MAX`, for any duration.
-    pub log_syncs: Vec<(f64, u64)>,
-    /// Seconds that all of them took.
-    pub log_sync_seconds: f64,
+    /// Syncs of the log.
+    pub log_syncs: DurationCounts,
+    /// Transactions answered, whether they wrote or not.
+    pub txns: u64,
+    /// Ranges answered.
+    pub ranges: u64,
+    /// Bytes of keys and values written.
+    pub put_bytes: u64,
+    /// Keepalives of leases that were granted while this member led.
+    pub leases_renewed: u64,
+    /// Linearizable reads that no quorum confirmed.
+    pub read_indexes_failed: u64,
+    /// Defragmentations under way.
+    pub defragmentations_under_way: u64,
+    /// Defragmentations.
+    pub defragmentations: DurationCounts,
+    /// Checksums of the keys at a revision.
+    pub hashes: DurationCounts,
     /// Watch streams open.
     pub watch_streams: u64,
     /// Watchers.
@@ -69,6 +132,8 @@ impl Measures {
         let count = |counter: &AtomicU64, things: usize| counter.fetch_add(things as u64, Ordering::Relaxed);
         let puts = events().filter(|event| event.kind == EventKind::Put).count();
         count(&self.puts, puts);
+        let put_bytes = events().filter(|event| event.kind == EventKind::Put);
+        count(&self.put_bytes, put_bytes.map(|event| event.kv.key.len() + event.kv.value.len()).sum());
         count(&self.deletes, events().count() - puts);
         for change in &batch.leases {
             match change {
@@ -82,7 +147,6 @@ impl Measures {
     /// The picture, with the hub's numbers.
     pub(crate) fn picture(&self, hub: &watch::Counters) -> Measured {
         let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
-        let bounds = (0..BUCKETS).map(|bucket| f64::from(1 << bucket) / 1000.0).chain([f64::MAX]);
         Measured {
             leader_changes: read(&self.leader_changes),
             proposals_pending: read(&self.proposals_pending),
@@ -93,8 +157,15 @@ impl Measures {
             leases_revoked: read(&self.leases_revoked),
             leases_expired: read(&self.leases_expired),
             log_bytes: read(&self.written_bytes),
-            log_syncs: bounds.zip(self.syncs.iter().map(read)).collect(),
-            log_sync_seconds: Duration::from_micros(read(&self.sync_micros)).as_secs_f64(),
+            log_syncs: self.syncs.picture(),
+            txns: read(&self.txns),
+            ranges: read(&self.ranges),
+            put_bytes: read(&self.put_bytes),
+            leases_renewed: read(&self.leases_renewed),
+            read_indexes_failed: read(&self.read_indexes_failed),
+            defragmentations_under_way: read(&self.defragmentation.under_way),
+            defragmentations: self.defragmentation.took.picture(),
+            hashes: self.hashes.picture(),
             watch_streams: hub.streams(),
             watchers: hub.watchers(),
             watchers_behind: hub.behind(),
@@ -109,25 +180,6 @@ impl LogObserver for Measures {
     }
 
     fn synced(&self, took: Duration) {
-        let bucket = (0..BUCKETS).find(|bucket| took <= Duration::from_millis(1 << bucket)).unwrap_or(BUCKETS);
-        self.syncs[bucket].fetch_add(1, Ordering::Relaxed);
-        let micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
-        self.sync_micros.fetch_add(micros, Ordering::Relaxed);
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn syncs_are_counted_in_etcds_buckets() {
-        let measures = Measures::default();
-        for millis in [0, 1, 2, 3, 8192, 9000] {
-            measures.synced(Duration::from_millis(millis));
-        }
-        let counts: Vec<u64> = measures.syncs.iter().map(|count| count.load(Ordering::Relaxed)).collect();
-        assert_eq!(counts, [2, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 1]);
-        assert_eq!(measures.sync_micros.load(Ordering::Relaxed), 17_198_000);
+        self.syncs.observe(took);
     }
 }

@@ -1,6 +1,8 @@
 //! A range part by part, at one revision, with memory for one part.
 
-use model::{KeyRange, KeyValue, RangeRequest, Revision};
+use std::sync::atomic::Ordering;
+
+use model::{Identity, KeyRange, KeyValue, RangeRequest, Revision};
 use state::{Page, PageBounds};
 
 use crate::error::Error;
@@ -50,11 +52,17 @@ impl Handle {
     /// # Errors
     ///
     /// As [`Handle::range`].
-    pub async fn range_stream(&self, request: RangeRequest, part_bytes: usize) -> Result<RangeStream, Error> {
+    pub async fn range_stream(
+        &self,
+        _identity: &Identity,
+        request: RangeRequest,
+        part_bytes: usize,
+    ) -> Result<RangeStream, Error> {
         request.check()?;
         if !request.serializable {
             self.confirm_reads().await?;
         }
+        self.inner().measures.ranges.fetch_add(1, Ordering::Relaxed);
         Ok(RangeStream {
             handle: self.clone(),
             rest: Some(request.range.clone()),

@@ -9,7 +9,7 @@ use tempfile::TempDir;
 use tokio::time::Instant;
 
 use super::*;
-use crate::{AutoCompaction, ClusterState, Config, Error, Handle, Node, PeerListen};
+use crate::{AutoCompaction, ClusterState, Config, Error, Handle, Node, PeerListen, Upkeep};
 
 const URL: &str = "http://127.0.0.1:1";
 
@@ -37,6 +37,7 @@ async fn start(data_dir: PathBuf) -> Node {
         watch_progress_interval: Duration::from_secs(600),
         strict_reconfig_check: true,
         learners_max: 1,
+        upkeep: Upkeep::default(),
     })
     .await
     .unwrap();

@@ -16,6 +16,7 @@ use crate::announcement::Announcement;
 use crate::bootstrap::{BootstrapError, Founding, found, found_before};
 use crate::compactor::Compactor;
 use crate::config::{AutoCompaction, Config, PeerListen};
+use crate::defragmenter::Defragmenter;
 use crate::handle::{Handle, Inner};
 use crate::history::StateHistory;
 use crate::ids::{IdSource, WallClock, wall_clock_ms};
@@ -24,6 +25,7 @@ use crate::keeper::keeper;
 use crate::measures::Measures;
 use crate::proposer::Proposer;
 use crate::sink::Fan;
+use crate::space::SpaceWatch;
 use crate::waiters::waiters;
 
 /// Why a member cannot start, or had to stop.
@@ -213,6 +215,21 @@ impl Node {
             proposer: Arc::clone(&proposer),
             leadership: consensus.leadership(),
         };
+        let space = SpaceWatch {
+            member: identity.member,
+            upkeep: config.upkeep,
+            reader: reader.clone(),
+            proposer: Arc::clone(&proposer),
+            leadership: consensus.leadership(),
+        };
+        let defragmenter = Defragmenter {
+            wanted: Arc::default(),
+            consensus: consensus.clone(),
+            reader: reader.clone(),
+            execution: execution.clone(),
+            measures: Arc::clone(&measures),
+        };
+        let defragment = Arc::clone(&defragmenter.wanted);
         let announcement = Announcement::new(&config, identity.member, consensus.clone());
         let announced = announcement.said();
         let mut tasks = JoinSet::new();
@@ -220,6 +237,8 @@ impl Node {
         spawn(&mut tasks, "recipe waiters", waiters.run(stopping.clone()));
         spawn(&mut tasks, "lease keeper", keeper.run(stopping.clone()));
         spawn(&mut tasks, "announcement", announcement.run(stopping.clone()));
+        spawn(&mut tasks, "watch of the space", space.run(stopping.clone()));
+        spawn(&mut tasks, "defragmenter", defragmenter.run(stopping.clone()));
         if compactor.mode != AutoCompaction::Off {
             spawn(&mut tasks, "compactor", compactor.run(stopping.clone()));
         }
@@ -234,6 +253,7 @@ impl Node {
             measures,
             keeper: keeper_handle,
             waiters: waiters_handle,
+            defragment,
             stopping,
         });
         Self { handle, peer, consensus: consensus_tasks, announced, stop, peers_served: None, tasks, faults }

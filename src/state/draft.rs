@@ -94,6 +94,11 @@ impl<'a> Draft<'a> {
         self.granted.push((id, ttl));
     }
 
+    /// Whether anything was written that takes space.
+    pub(crate) fn takes_space(&self) -> bool {
+        !self.granted.is_empty() || self.events.iter().any(|event| event.kind == EventKind::Put)
+    }
+
     /// Refuses a put that cannot be executed: its own faults, then an unknown lease.
     pub(crate) fn check_put(&self, put: &PutRequest) -> Result<(), Rejection> {
         put.check()?;

@@ -71,7 +71,6 @@ impl FactBook {
     }
 
     /// Sets a fact. A name longer than [`FACT_NAME_BYTES_MAX`] must have been refused before.
-    #[allow(dead_code, reason = "its first commands come in a change of their own")]
     pub(crate) fn set(&mut self, name: Bytes, value: Bytes) {
         assert!(name.len() <= FACT_NAME_BYTES_MAX, "a fact's name is checked before it is set");
         self.note(&name, Some(value.clone()));
@@ -79,7 +78,6 @@ impl FactBook {
     }
 
     /// Forgets a fact; one that is not there stays so.
-    #[allow(dead_code, reason = "its first commands come in a change of their own")]
     pub(crate) fn remove(&mut self, name: &[u8]) {
         if self.facts.get(name).is_some() {
             self.note(name, None);

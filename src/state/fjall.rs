@@ -179,6 +179,11 @@ impl Storage for FjallStorage {
         self.shelves[shelf_of(start)].tree.drop_range(start..end).map_err(Fault::storage)
     }
 
+    /// Merges all tables of a shelf, one shelf after the other. Ingestions go on meanwhile, other merges wait.
+    fn compact(&self) -> Result<(), Fault> {
+        self.shelves.iter().try_for_each(|shelf| shelf.major_compact().map_err(Fault::storage))
+    }
+
     fn disk_bytes(&self) -> u64 {
         self.shelves.iter().map(Keyspace::disk_space).sum()
     }

@@ -14,6 +14,7 @@ mod machine;
 mod outcome;
 mod reader;
 
+mod alarm;
 mod draft;
 mod facts;
 mod hash;

@@ -15,10 +15,11 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use bytes::Bytes;
 use model::{
-    AppliedBatch, Change, Command, Event, EventKind, LeaseChange, LeaseCheckpoint, LeaseId, LogId, Proposal, Rejection,
-    Revision,
+    AlarmChange, AppliedBatch, Change, Command, Event, EventKind, LeaseChange, LeaseCheckpoint, LeaseId, LogId,
+    Proposal, Rejection, Revision,
 };
 
+use crate::alarm::{self, Alarms};
 use crate::cleanup::CleanupJob;
 use crate::draft::{Draft, Written};
 use crate::export::Export;
@@ -62,6 +63,8 @@ pub struct Machine {
     membership: Bytes,
     queues: Queues,
     facts: FactBook,
+    /// Those among the facts.
+    alarms: Alarms,
     options: Options,
 }
 
@@ -82,7 +85,7 @@ impl Machine {
     pub fn open(place: Arc<dyn Place>, options: Options) -> Result<Self, Fault> {
         let storage = place.open()?;
         let resident = Resident::open(&*storage)?;
-        Ok(Self::of(storage, resident, options))
+        Self::of(storage, resident, options)
     }
 
     /// Puts the state of another member in the place of one that cannot be opened or is of no use, durably, and takes it up.
@@ -92,15 +95,16 @@ impl Machine {
     /// As [`Self::install`], but that any state may be replaced.
     pub fn open_imported(imported: Imported, options: Options) -> Result<Self, Fault> {
         let (storage, resident) = imported.publish()?;
-        Ok(Self::of(storage, resident, options))
+        Self::of(storage, resident, options)
     }
 
-    fn of(storage: Arc<dyn Storage>, resident: Resident, options: Options) -> Self {
+    fn of(storage: Arc<dyn Storage>, resident: Resident, options: Options) -> Result<Self, Fault> {
         let Resident { head, membership, cursor, leases, facts } = resident;
+        let alarms = Alarms::of(&facts)?;
         let facts = FactBook::new(facts);
         let shared = Arc::new(Shared::new(storage, &head, cursor, leases, Arc::clone(facts.facts())));
         let published = Arc::new(ArcSwap::new(Arc::clone(&shared)));
-        Self { shared, published, head, membership, queues: Queues::default(), facts, options }
+        Ok(Self { shared, published, head, membership, queues: Queues::default(), facts, alarms, options })
     }
 
     /// Puts the state of another member in the place of this one, durably, and lets readers see it. Reads that are under way end on
@@ -117,6 +121,7 @@ impl Machine {
             return Err(Fault::OutOfOrder { log_id, applied: self.head.applied });
         }
         let (storage, Resident { head, membership, cursor, leases, facts }) = imported.publish()?;
+        self.alarms = Alarms::of(&facts)?;
         self.facts = FactBook::new(facts);
         self.shared = Arc::new(Shared::new(storage, &head, cursor, leases, Arc::clone(self.facts.facts())));
         (self.head, self.membership, self.queues) = (head, membership, Queues::default());
@@ -215,6 +220,9 @@ impl Machine {
     ) -> Result<Result<Outcome, Rejection>, Fault> {
         let malformed = |reason: String| Fault::MalformedEntry { log_id, reason };
         let proposal = Proposal::decode(encoded).map_err(|error| malformed(error.to_string()))?;
+        if let Err(rejection) = self.alarms.check(&proposal.command) {
+            return Ok(Err(rejection));
+        }
         let outcome = match proposal.command {
             Command::Put(put) => self.draft(group, |draft, _| {
                 draft.check_put(&put)?;
@@ -224,14 +232,20 @@ impl Machine {
             Command::Txn(txn) => self.draft(group, |draft, _| txn::execute(draft, &txn).map(Outcome::Txn)),
             Command::Recipe(encoded) => {
                 let recipe = recipes::Command::decode(encoded).map_err(|error| malformed(error.to_string()))?;
+                let is_space_used_up = self.alarms.is_space_used_up();
                 self.draft(group, |draft, queues| {
-                    Ok(recipes::apply(&recipe, &mut Book { draft, queues }).map(Outcome::Recipe)?)
+                    let outcome = recipes::apply(&recipe, &mut Book { draft, queues }).map(Outcome::Recipe)?;
+                    if is_space_used_up && draft.takes_space() {
+                        return Err(Rejection::NoSpace.into());
+                    }
+                    Ok(outcome)
                 })
             }
             Command::Compact { revision } => self.compact(group, revision).map_err(ReadError::from),
             Command::LeaseGrant { id, ttl } => self.grant(group, id, ttl).map_err(ReadError::from),
             Command::LeaseRevoke { id } => self.revoke(group, id),
             Command::LeaseCheckpoint(checkpoints) => Ok(self.checkpoint(group, &checkpoints)),
+            Command::Alarm(change) => self.change_alarms(change).map_err(ReadError::from),
         };
         match outcome {
             Ok(outcome) => Ok(Ok(outcome)),
@@ -311,6 +325,12 @@ impl Machine {
         self.shared.leases.write().revoke(id);
         group.leases.push(LeaseChange::Revoked { id });
         Ok(Outcome::LeaseRevoked)
+    }
+
+    fn change_alarms(&mut self, change: AlarmChange) -> Result<Outcome, Fault> {
+        let alarm = alarm::change(&mut self.facts, change)?;
+        self.alarms = Alarms::of(self.facts.facts())?;
+        Ok(Outcome::Alarm(alarm))
     }
 
     fn checkpoint(&mut self, group: &mut Group, checkpoints: &[LeaseCheckpoint]) -> Outcome {

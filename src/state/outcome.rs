@@ -65,6 +65,8 @@ pub enum Outcome {
     LeaseRevoked,
     /// Of notes of remaining life.
     LeasesCheckpointed,
+    /// Of a change of the alarms: the one that it is about, if there is or was one.
+    Alarm(Option<model::Alarm>),
     /// Of a recipe.
     Recipe(recipes::Outcome),
 }

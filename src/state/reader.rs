@@ -9,8 +9,8 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use bytes::Bytes;
 use model::{
-    Change, Event, KeyRange, KeyValue, LeaseId, LogId, RangeRequest, RangeResponse, Rejection, Revision, TxnRequest,
-    TxnResponse,
+    Alarm, Change, Event, KeyRange, KeyValue, LeaseId, LogId, RangeRequest, RangeResponse, Rejection, Revision,
+    TxnRequest, TxnResponse,
 };
 
 use crate::draft::Draft;
@@ -20,7 +20,7 @@ use crate::hash::{self, HashKv};
 use crate::layers::{Shared, Sight};
 use crate::lease::LeaseInfo;
 use crate::page::{self, Page, PageBounds};
-use crate::{Fault, ReadError, history, range, txn};
+use crate::{Fault, ReadError, alarm, history, range, txn};
 
 /// Reads the state of a machine. Cheap to clone.
 #[derive(Clone)]
@@ -199,6 +199,31 @@ impl Reader {
     /// A fault.
     pub fn export(&self) -> Result<Export, Fault> {
         Export::new(&*self.shared.load().storage)
+    }
+
+    /// All alarms, by kind and member.
+    ///
+    /// # Errors
+    ///
+    /// A fault.
+    pub fn alarms(&self) -> Result<Vec<Alarm>, Fault> {
+        alarm::list(&self.facts())
+    }
+
+    /// Bytes of live keys and values: what a quota counts.
+    #[must_use]
+    pub fn live_bytes(&self) -> u64 {
+        self.shared.load().live_bytes()
+    }
+
+    /// Rewrites the store so that it takes no more space than it needs. Takes as long as rewriting everything; nobody waits for it.
+    ///
+    /// # Errors
+    ///
+    /// A fault.
+    pub fn compact_storage(&self) -> Result<(), Fault> {
+        let storage = Arc::clone(&self.shared.load().storage);
+        storage.compact()
     }
 
     /// How large the state is.

@@ -49,6 +49,16 @@ pub trait Storage: Send + Sync {
     /// [`Fault`]: whether they are gone is unknown.
     fn discard(&self, start: &[u8], end: &[u8]) -> Result<(), Fault>;
 
+    /// Rewrites what is stored so that it takes no more space than it needs, while others read and write. A storage that wastes
+    /// nothing has nothing to do.
+    ///
+    /// # Errors
+    ///
+    /// [`Fault`].
+    fn compact(&self) -> Result<(), Fault> {
+        Ok(())
+    }
+
     /// Bytes on disk.
     fn disk_bytes(&self) -> u64;
 }

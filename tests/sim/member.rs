@@ -64,6 +64,7 @@ impl Site {
             watch_progress_interval: Duration::from_secs(2),
             strict_reconfig_check: true,
             learners_max: 1,
+            upkeep: node::Upkeep::default(),
         }
     }
 }

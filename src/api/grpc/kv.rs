@@ -36,10 +36,11 @@ impl Kv {
         Ok(convert::range_response(self.edge.header(response.revision), response))
     }
 
-    async fn begin_range_stream(&self, wire: pb::RangeRequest) -> Result<RangeStream, Status> {
-        let range = streamable(wire)?;
+    async fn begin_range_stream(&self, request: Request<pb::RangeRequest>) -> Result<RangeStream, Status> {
+        let caller = self.edge.caller(request.metadata(), request.extensions()).await?;
+        let range = streamable(request.into_inner())?;
         let part_bytes = self.edge.handle().config().request_bytes_max;
-        self.edge.handle().range_stream(range, part_bytes).await.map_err(status)
+        self.edge.handle().range_stream(&caller, range, part_bytes).await.map_err(status)
     }
 
     async fn answer_put(&self, request: Request<pb::PutRequest>) -> Result<pb::PutResponse, Status> {
@@ -90,7 +91,7 @@ impl pb::kv_server::Kv for Kv {
     ) -> Result<Response<Self::RangeStreamStream>, Status> {
         let (call, leader) = self.edge.begin_stream(Method::RangeStream, request.metadata())?;
         call.received();
-        match self.begin_range_stream(request.into_inner()).await {
+        match self.begin_range_stream(request).await {
             Ok(stream) => {
                 let parts = Parts { edge: self.edge.clone(), stream, leader, draining: self.edge.draining() };
                 Ok(Response::new(answers(parts, call)))

@@ -1,6 +1,6 @@
-//! Maintenance: how the member is doing, checksums, and backups. Alarms are never raised yet, and the store needs no defragmenting.
+//! Maintenance: how the member is doing, alarms, checksums, and backups. A defragmentation is begun and not waited for.
 
-use model::{MemberId, Revision};
+use model::{Alarm, AlarmCause, AlarmChange, AlarmKind, Identity, MemberId, Revision};
 use node::Unavailable;
 use proto::etcdserverpb as pb;
 use proto::etcdserverpb::alarm_request::AlarmAction;
@@ -34,10 +34,10 @@ impl Maintenance {
     fn answer_status(&self, request: &Request<pb::StatusRequest>) -> Result<pb::StatusResponse, Status> {
         self.edge.admit_also_learner(request.metadata())?;
         let member = self.edge.handle().status();
-        let errors = match member.leader {
-            Some(_) => Vec::new(),
-            None => vec![Unavailable::NoLeader.to_string()],
-        };
+        let no_leader = member.leader.is_none().then(|| Unavailable::NoLeader.to_string());
+        let alarms = self.edge.handle().alarms().map_err(status)?;
+        let errors = no_leader.into_iter().chain(alarms.iter().map(Alarm::to_string)).collect();
+        let quota = self.edge.handle().config().upkeep.quota_bytes;
         Ok(pb::StatusResponse {
             header: Some(self.edge.header_now()),
             version: version::SERVER.to_owned(),
@@ -50,25 +50,44 @@ impl Maintenance {
             db_size_in_use: signed(member.size_in_use),
             is_learner: self.edge.handle().is_learner(),
             storage_version: version::STORAGE.to_owned(),
-            db_size_quota: NO_QUOTA,
+            db_size_quota: quota.map_or(NO_QUOTA, signed),
             downgrade_info: Some(pb::DowngradeInfo::default()),
         })
     }
 
-    /// Without a quota and a check against corruption no alarm is ever active: all lists are empty, and none can be ended.
-    fn answer_alarm(&self, request: &Request<pb::AlarmRequest>) -> Result<pb::AlarmResponse, Status> {
+    async fn answer_alarm(&self, request: Request<pb::AlarmRequest>) -> Result<pb::AlarmResponse, Status> {
         self.edge.admit(request.metadata())?;
-        let wanted = request.get_ref();
-        let nothing_to_do = match AlarmAction::try_from(wanted.action) {
-            Ok(AlarmAction::Get | AlarmAction::Deactivate) => true,
-            Ok(AlarmAction::Activate) => wanted.alarm == pb::AlarmType::None as i32,
-            Err(_) => false,
+        let caller = self.edge.caller(request.metadata(), request.extensions()).await?;
+        let pb::AlarmRequest { action, member_id, alarm } = request.into_inner();
+        let kind = kind_of_alarm(alarm)?;
+        let action = AlarmAction::try_from(action).map_err(|_| Status::invalid_argument("unknown action"))?;
+        let (revision, alarms) = match (action, kind) {
+            (AlarmAction::Get, kind) => {
+                self.edge.handle().confirm_reads().await.map_err(status)?;
+                let mut alarms = self.edge.handle().alarms().map_err(status)?;
+                alarms.retain(|alarm| kind.is_none_or(|kind| kind == alarm.kind));
+                (self.edge.handle().revision(), alarms)
+            }
+            // There is no alarm of no kind to raise or to end.
+            (AlarmAction::Activate | AlarmAction::Deactivate, None) => (self.edge.handle().revision(), Vec::new()),
+            (AlarmAction::Activate, Some(kind)) => {
+                let alarm = Alarm { kind, member: MemberId::new(member_id), cause: AlarmCause::Request };
+                self.change_alarm(caller, AlarmChange::Raise(alarm)).await?
+            }
+            (AlarmAction::Deactivate, Some(kind)) => {
+                self.change_alarm(caller, AlarmChange::End { kind, member: MemberId::new(member_id) }).await?
+            }
         };
-        if nothing_to_do {
-            Ok(pb::AlarmResponse { header: Some(self.edge.header_now()), alarms: Vec::new() })
-        } else {
-            Err(Status::unimplemented("alarms cannot be activated"))
-        }
+        let alarms = alarms
+            .into_iter()
+            .map(|alarm| pb::AlarmMember { member_id: alarm.member.get(), alarm: i32::from(alarm.kind.number()) });
+        Ok(pb::AlarmResponse { header: Some(self.edge.header(revision)), alarms: alarms.collect() })
+    }
+
+    async fn change_alarm(&self, caller: Identity, change: AlarmChange) -> Result<(Revision, Vec<Alarm>), Status> {
+        let changed = self.edge.handle().change_alarm(caller, change).await;
+        let (revision, alarm) = changed.map_err(status)?;
+        Ok((revision, alarm.into_iter().collect()))
     }
 
     async fn answer_hash_kv(&self, request: Request<pb::HashKvRequest>) -> Result<pb::HashKvResponse, Status> {
@@ -86,8 +105,8 @@ impl Maintenance {
 
     async fn answer_hash(&self, request: Request<pb::HashRequest>) -> Result<pb::HashResponse, Status> {
         self.edge.admit(request.metadata())?;
-        let hashed = self.edge.handle().hash_kv(Revision::ZERO).await.map_err(status)?;
-        Ok(pb::HashResponse { header: Some(self.edge.header_now()), hash: hashed.hash })
+        let hash = self.edge.handle().hash().await.map_err(status)?;
+        Ok(pb::HashResponse { header: Some(self.edge.header_now()), hash })
     }
 
     async fn answer_move_leader(
@@ -102,8 +121,18 @@ impl Maintenance {
 
     fn answer_defragment(&self, request: &Request<pb::DefragmentRequest>) -> Result<pb::DefragmentResponse, Status> {
         self.edge.admit(request.metadata())?;
+        self.edge.handle().defragment();
         Ok(pb::DefragmentResponse { header: None })
     }
+}
+
+/// What is wrong, by its number; none for etcd's NONE.
+fn kind_of_alarm(number: i32) -> Result<Option<AlarmKind>, Status> {
+    if number == pb::AlarmType::None as i32 {
+        return Ok(None);
+    }
+    let kind = u8::try_from(number).ok().and_then(AlarmKind::of_number);
+    kind.map(Some).ok_or_else(|| Status::invalid_argument("unknown type of alarm"))
 }
 
 fn signed(bytes: u64) -> i64 {
@@ -114,7 +143,7 @@ fn signed(bytes: u64) -> i64 {
 impl pb::maintenance_server::Maintenance for Maintenance {
     async fn alarm(&self, request: Request<pb::AlarmRequest>) -> Result<Response<pb::AlarmResponse>, Status> {
         let call = self.edge.calls().unary(Method::Alarm);
-        call.answer(self.answer_alarm(&request))
+        call.answer(self.answer_alarm(request).await)
     }
 
     async fn status(&self, request: Request<pb::StatusRequest>) -> Result<Response<pb::StatusResponse>, Status> {

@@ -13,7 +13,7 @@ use axum::extract::State;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::IntoResponse;
 use axum::routing::any;
-use model::{Identity, KeyRange, RangeRequest};
+use model::{Alarm, Identity, KeyRange, RangeRequest};
 use node::{Error, Handle};
 
 use crate::metrics::Metrics;
@@ -27,6 +27,9 @@ pub(crate) trait Member: Clone + Send + Sync + 'static {
 
     /// Whether it has no vote.
     fn is_learner(&self) -> bool;
+
+    /// All alarms.
+    fn alarms(&self) -> Result<Vec<Alarm>, Error>;
 
     /// Reads a key, and says what went wrong.
     fn try_read(&self, consistency: Consistency) -> impl Future<Output = Result<(), Error>> + Send;
@@ -48,6 +51,10 @@ impl Member for Handle {
 
     fn is_learner(&self) -> bool {
         Self::is_learner(self)
+    }
+
+    fn alarms(&self) -> Result<Vec<Alarm>, Error> {
+        Self::alarms(self)
     }
 
     async fn try_read(&self, consistency: Consistency) -> Result<(), Error> {

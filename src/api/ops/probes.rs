@@ -7,13 +7,15 @@ use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderName, StatusCode};
 use axum::response::{IntoResponse, Response};
 
+use model::AlarmKind;
+
 use crate::ops::method::GetOnly;
 use crate::ops::{Consistency, Member, Ops};
 
 /// One thing that can be wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Check {
-    /// No member's data differ from the others'; there is nobody to differ from yet.
+    /// No member's data are known to differ from the others'.
     DataCorruption,
     /// The member can read.
     SerializableRead,
@@ -38,7 +40,7 @@ impl Check {
 
     async fn run(self, member: &impl Member) -> Result<(), String> {
         let consistency = match self {
-            Self::DataCorruption => return Ok(()),
+            Self::DataCorruption => return no_corruption(member),
             Self::NonLearner if member.is_learner() => return Err("the member is a learner".to_owned()),
             Self::NonLearner => return Ok(()),
             Self::SerializableRead => Consistency::Serializable,
@@ -46,6 +48,12 @@ impl Check {
         };
         member.try_read(consistency).await.map_err(|error| format!("RANGE ERROR: {error}"))
     }
+}
+
+fn no_corruption(member: &impl Member) -> Result<(), String> {
+    let alarms = member.alarms().map_err(|error| format!("ALARM ERROR: {error}"))?;
+    let is_corrupt = alarms.iter().any(|alarm| alarm.kind == AlarmKind::Corrupt);
+    if is_corrupt { Err("alarm activated: CORRUPT".to_owned()) } else { Ok(()) }
 }
 
 pub(crate) async fn livez<M: Member>(_: GetOnly, State(ops): State<Ops<M>>, RawQuery(query): RawQuery) -> Response {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use axum::body::Body;
 use axum::http::{Request, StatusCode};
 use http_body_util::BodyExt;
+use model::{Alarm, AlarmCause, AlarmKind, MemberId};
 use node::{Error, Unavailable};
 use tower::ServiceExt;
 
@@ -18,12 +19,16 @@ struct Fake {
     can_read: bool,
     can_agree: bool,
     is_learner: bool,
+    alarm: Option<AlarmKind>,
 }
 
-const WELL: Fake = Fake { has_leader: true, can_read: true, can_agree: true, is_learner: false };
-const CUT_OFF: Fake = Fake { has_leader: false, can_read: true, can_agree: false, is_learner: false };
-const SLOW: Fake = Fake { has_leader: true, can_read: true, can_agree: false, is_learner: false };
-const BROKEN: Fake = Fake { has_leader: true, can_read: false, can_agree: false, is_learner: false };
+const WELL: Fake = Fake { has_leader: true, can_read: true, can_agree: true, is_learner: false, alarm: None };
+const CUT_OFF: Fake = Fake { has_leader: false, can_agree: false, ..WELL };
+const SLOW: Fake = Fake { can_agree: false, ..WELL };
+const BROKEN: Fake = Fake { can_read: false, can_agree: false, ..WELL };
+
+const FULL: Fake = Fake { alarm: Some(AlarmKind::NoSpace), ..WELL };
+const CORRUPT: Fake = Fake { alarm: Some(AlarmKind::Corrupt), ..WELL };
 
 const LEARNER: Fake = Fake { is_learner: true, ..WELL };
 
@@ -34,6 +39,11 @@ impl Member for Fake {
 
     fn is_learner(&self) -> bool {
         self.is_learner
+    }
+
+    fn alarms(&self) -> Result<Vec<Alarm>, Error> {
+        let raised = |kind| Alarm { kind, member: MemberId::new(1), cause: AlarmCause::Request };
+        Ok(self.alarm.map(raised).into_iter().collect())
     }
 
     async fn try_read(&self, consistency: Consistency) -> Result<(), Error> {
@@ -65,11 +75,17 @@ async fn get(member: Fake, uri: &str) -> (u16, String) {
 async fn health_is_one_word_and_a_reason() {
     let well = (200, r#"{"health":"true","reason":""}"#.to_owned());
     let no_leader = (503, "{\"health\":\"false\",\"reason\":\"RAFT NO LEADER\"}\n".to_owned());
+    let alarm = |kind| (503, format!("{{\"health\":\"false\",\"reason\":\"ALARM {kind}\"}}\n"));
+    let (full, corrupt) = (alarm("NOSPACE"), alarm("CORRUPT"));
     let error = "{\"health\":\"false\",\"reason\":\"RANGE ERROR:etcdserver: request timed out\"}\n";
     let unreadable = (503, error.to_owned());
     for (member, uri, expected) in [
         (WELL, "/health", &well),
         (WELL, "/health?exclude=NOSPACE&exclude=CORRUPT", &well),
+        (FULL, "/health", &full),
+        (FULL, "/health?exclude=CORRUPT", &full),
+        (FULL, "/health?exclude=NOSPACE", &well),
+        (CORRUPT, "/health?serializable=true&exclude=NOSPACE", &corrupt),
         (CUT_OFF, "/health", &no_leader),
         (CUT_OFF, "/health?serializable=false", &no_leader),
         (CUT_OFF, "/health?serializable=true", &well),
@@ -100,6 +116,9 @@ async fn probes_say_ok_or_what_failed() {
             "[+]data_corruption ok\n[+]serializable_read ok\n[+]non_learner ok\nok\n",
         ),
         (CUT_OFF, "/readyz/serializable_read", 200, "ok\n"),
+        (FULL, "/readyz", 200, "ok\n"),
+        (CORRUPT, "/readyz/data_corruption", 503, "[-]data_corruption failed: alarm activated: CORRUPT\n"),
+        (CORRUPT, "/livez", 200, "ok\n"),
         (LEARNER, "/livez", 200, "ok\n"),
         (LEARNER, "/readyz/non_learner", 503, "[-]non_learner failed: the member is a learner\n"),
         (WELL, "/readyz/non_learner?verbose=true", 200, "[+]non_learner ok\nok\n"),

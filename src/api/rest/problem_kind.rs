@@ -32,6 +32,7 @@ pub(crate) enum Kind {
     NotReady,
     DeadlineExceeded,
     StorageFull,
+    ClusterCorrupt,
     Internal,
 }
 
@@ -45,7 +46,7 @@ struct Entry {
 
 impl Kind {
     /// All kinds, in the order in which they are listed to readers.
-    pub(crate) const ALL: [Self; 28] = [
+    pub(crate) const ALL: [Self; 29] = [
         Self::InvalidRequest,
         Self::NotFound,
         Self::MethodNotAllowed,
@@ -73,6 +74,7 @@ impl Kind {
         Self::NotReady,
         Self::DeadlineExceeded,
         Self::StorageFull,
+        Self::ClusterCorrupt,
         Self::Internal,
     ];
 
@@ -136,6 +138,7 @@ impl Kind {
             | Self::SnapshotTooLarge
             | Self::UnsupportedMediaType
             | Self::StorageFull
+            | Self::ClusterCorrupt
             | Self::Internal => false,
         }
     }
@@ -312,7 +315,14 @@ impl Kind {
                 "storage-full",
                 StatusCode::INSUFFICIENT_STORAGE,
                 "The quota of the store is used up",
-                "Nothing was written. Delete keys and compact.",
+                "Nothing was written. Delete keys; writing goes on by itself once there is space again, unless that was turned off.",
+            ),
+            Self::ClusterCorrupt => row(
+                "cluster-corrupt",
+                StatusCode::INTERNAL_SERVER_ERROR,
+                "Members have different data",
+                "Nothing was written, so that what is wrong does not spread. An operator has to find the member that differs, \
+                 replace it, and end the alarm.",
             ),
             Self::Internal => row(
                 "internal",

@@ -56,6 +56,7 @@ const fn kind_of_rejection(rejection: Rejection) -> Kind {
         Rejection::Compacted => Kind::RevisionCompacted,
         Rejection::FutureRevision => Kind::RevisionInFuture,
         Rejection::NoSpace => Kind::StorageFull,
+        Rejection::Corrupt => Kind::ClusterCorrupt,
         Rejection::LeaseNotFound => Kind::SessionNotFound,
         Rejection::LeaseExists => Kind::SessionConflict,
     }
@@ -80,7 +81,7 @@ mod tests {
     /// Every answer of a member: kind, status, and whether a write that got it may have happened.
     #[test]
     fn every_error_has_its_kind() {
-        let table: [(Error, &str, u16, bool); 21] = [
+        let table: [(Error, &str, u16, bool); 22] = [
             (Rejection::EmptyKey.into(), "invalid-request", 400, false),
             (Rejection::KeyNotFound.into(), "key-not-found", 404, false),
             (Rejection::ValueProvided.into(), "invalid-request", 400, false),
@@ -92,6 +93,7 @@ mod tests {
             (Rejection::Compacted.into(), "revision-compacted", 410, false),
             (Rejection::FutureRevision.into(), "revision-in-future", 400, false),
             (Rejection::NoSpace.into(), "storage-full", 507, false),
+            (Rejection::Corrupt.into(), "cluster-corrupt", 500, false),
             (Rejection::LeaseNotFound.into(), "session-not-found", 404, false),
             (Rejection::LeaseExists.into(), "session-conflict", 409, false),
             (Rejection::LeaseTtlTooLarge.into(), "invalid-request", 400, false),

@@ -9,6 +9,7 @@ mod programs;
 mod readers;
 mod reference;
 mod rig;
+mod rules_alarm;
 mod rules_kv;
 mod rules_lease;
 mod rules_txn;

@@ -62,6 +62,7 @@ impl Member {
             watch_progress_interval: Duration::from_secs(600),
             strict_reconfig_check: true,
             learners_max: 1,
+            upkeep: node::Upkeep::default(),
         };
         let node = Node::start(config).await.expect("a member");
         node.announced().await;

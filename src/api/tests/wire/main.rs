@@ -3,6 +3,7 @@
 mod gateway;
 mod kv;
 mod lease;
+mod maintenance;
 mod others;
 mod port;
 mod range_stream;

@@ -3,8 +3,7 @@
 use model::MemberId;
 use proto::etcdserverpb::auth_client::AuthClient;
 use proto::etcdserverpb::{
-    AlarmRequest, AuthEnableRequest, DefragmentRequest, HashKvRequest, MemberListRequest, PutRequest, SnapshotRequest,
-    StatusRequest,
+    AuthEnableRequest, HashKvRequest, MemberListRequest, PutRequest, SnapshotRequest, StatusRequest,
 };
 use proto::v3lockpb::LockRequest;
 use proto::v3lockpb::lock_client::LockClient;
@@ -46,6 +45,7 @@ async fn status_is_complete() {
     assert!(status.raft_term > 0 && status.raft_index >= status.raft_applied_index && status.raft_applied_index > 0);
     assert!(status.db_size > 0 && status.db_size >= status.db_size_in_use);
     assert!(status.downgrade_info.is_some());
+    assert_eq!(status.db_size_quota, 2 << 30);
     member.stop().await;
 }
 
@@ -63,22 +63,6 @@ async fn checksums_are_of_a_revision() {
     assert_ne!(later.hash, now.hash);
     let future = maintenance.hash_kv(HashKvRequest { revision: 9 }).await;
     assert_refused(future, Code::OutOfRange, "etcdserver: mvcc: required revision is a future revision");
-    member.stop().await;
-}
-
-#[tokio::test]
-async fn there_are_no_alarms_and_nothing_to_defragment() {
-    let member = Member::start().await;
-    let mut maintenance = member.maintenance().await;
-    for action in [0, 2] {
-        let alarms =
-            maintenance.alarm(AlarmRequest { action, ..Default::default() }).await.expect("a list").into_inner();
-        assert!(alarms.alarms.is_empty() && alarms.header.is_some());
-    }
-    let activate = AlarmRequest { action: 1, alarm: 1, ..Default::default() };
-    assert_eq!(maintenance.alarm(activate).await.expect_err("not yet").code(), Code::Unimplemented);
-    let answer = maintenance.defragment(DefragmentRequest {}).await.expect("an answer").into_inner();
-    assert_eq!(answer.header, None);
     member.stop().await;
 }
 

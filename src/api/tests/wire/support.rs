@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use api::{Options, Server};
 use model::Limits;
-use node::{AutoCompaction, Config, Node};
+use node::{AutoCompaction, Config, Node, Upkeep};
 use proto::etcdserverpb::PutRequest;
 use proto::etcdserverpb::cluster_client::ClusterClient;
 use proto::etcdserverpb::kv_client::KvClient;
@@ -45,6 +45,14 @@ impl Member {
     }
 
     pub(crate) async fn start_with(options: Options) -> Self {
+        Self::start_as(options, Upkeep::default()).await
+    }
+
+    pub(crate) async fn start_looking_after(upkeep: Upkeep) -> Self {
+        Self::start_as(Options::default(), upkeep).await
+    }
+
+    async fn start_as(options: Options, upkeep: Upkeep) -> Self {
         let data = tempfile::tempdir().expect("a directory");
         let config = Config {
             name: "default".to_owned(),
@@ -68,6 +76,7 @@ impl Member {
             watch_progress_interval: Duration::from_secs(600),
             strict_reconfig_check: true,
             learners_max: 1,
+            upkeep,
         };
         let node = Node::start(config).await.expect("a member");
         node.announced().await;
