@@ -1,14 +1,11 @@
 //! What a new user sees first: where the member is, and three commands to try.
 
-use std::net::SocketAddr;
-
 use crate::config::Settings;
 
-/// The text, for a member that serves at `addresses`.
-pub(crate) fn banner(addresses: &[SocketAddr], settings: &Settings) -> String {
-    let endpoints: Vec<String> = addresses.iter().map(|address| format!("http://{address}")).collect();
-    let base = endpoints.first().map_or("", String::as_str);
-    let endpoints = endpoints.join(", ");
+/// The text, for a member that serves at `urls`.
+pub(crate) fn banner(urls: &[String], settings: &Settings) -> String {
+    let base = urls.first().map_or("", String::as_str);
+    let endpoints = urls.join(", ");
     format!(
         "\
 Quorate {version} serves {endpoints}

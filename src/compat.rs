@@ -8,7 +8,6 @@ use anyhow::{Result, bail};
 /// Flags that take a value.
 const WITH_VALUE: &[(&str, Effect)] = &[
     ("logger", Effect::None("there is one logger")),
-    ("log-outputs", Effect::None("logs go to stderr")),
     ("metrics", Effect::None("/metrics always has everything")),
     ("max-snapshots", Effect::None("snapshots are not files here")),
     ("max-wals", Effect::None("log segments go once a snapshot covers them")),
@@ -23,15 +22,10 @@ const WITH_VALUE: &[(&str, Effect)] = &[
     ("bcrypt-cost", Effect::None("there are no passwords in this version")),
     ("auth-token-ttl", Effect::None("there are no tokens in this version")),
     ("auth-token", Effect::Refused("authentication is not part of this version")),
+    ("grpc-keepalive-min-time", Effect::None("pings are answered however often they come")),
+    ("client-cert-file", Effect::None("the gateway does not call over the network")),
+    ("client-key-file", Effect::None("the gateway does not call over the network")),
     ("wal-dir", Effect::Refused("the log is kept below --data-dir")),
-    ("config-file", Effect::Refused("configuration files are not part of this version")),
-    ("cert-file", Effect::Refused("TLS for clients is not part of this version")),
-    ("key-file", Effect::Refused("TLS for clients is not part of this version")),
-    ("trusted-ca-file", Effect::Refused("TLS for clients is not part of this version")),
-    ("client-crl-file", Effect::Refused("TLS for clients is not part of this version")),
-    ("client-cert-allowed-hostname", Effect::Refused("TLS for clients is not part of this version")),
-    ("listen-metrics-urls", Effect::Refused("metrics are served on the client port")),
-    ("listen-client-http-urls", Effect::Refused("HTTP and gRPC share the client port")),
     ("discovery", Effect::Refused("discovery is not part of this version")),
     ("discovery-srv", Effect::Refused("discovery is not part of this version")),
 ];
@@ -48,9 +42,6 @@ const SWITCHES: &[(&str, Effect)] = &[
     ("unsafe-no-fsync", Effect::None("every acknowledged write is synced, always")),
     ("enable-pprof", Effect::None("there are no Go profiles here")),
     ("force-new-cluster", Effect::Refused("recovery into a new cluster is not part of this version")),
-    ("client-cert-auth", Effect::Refused("TLS for clients is not part of this version")),
-    ("auto-tls", Effect::Refused("TLS for clients is not part of this version")),
-    ("peer-auto-tls", Effect::Refused("certificates of peers are given, not made")),
 ];
 
 #[derive(Clone, Copy, Debug)]
@@ -166,12 +157,9 @@ mod tests {
 
     #[test]
     fn protection_is_never_promised_and_not_given() {
-        assert_eq!(
-            sort(&["--cert-file", "c.pem"]).unwrap_err().to_string(),
-            "--cert-file: TLS for clients is not part of this version"
-        );
-        assert!(sort(&["--client-cert-auth"]).is_err());
-        assert!(sort(&["--client-cert-auth=false"]).is_ok());
+        assert_eq!(sort(&["--wal-dir", "w"]).unwrap_err().to_string(), "--wal-dir: the log is kept below --data-dir");
+        assert!(sort(&["--force-new-cluster"]).is_err());
+        assert!(sort(&["--force-new-cluster=false"]).is_ok());
         assert!(sort(&["--auth-token=jwt"]).is_err());
         assert!(
             sort(&["--auth-token=simple"]).is_ok(),
@@ -186,7 +174,7 @@ mod tests {
         assert!(check(variable("ETCD_NAME", "a")).unwrap().is_empty());
         assert!(check(variable("PATH", "/bin")).unwrap().is_empty());
         assert_eq!(check(variable("ETCD_LOGGER", "zap")).unwrap(), ["--logger has no effect: there is one logger"]);
-        assert!(check(variable("ETCD_CERT_FILE", "c")).is_err());
+        assert!(check(variable("ETCD_WAL_DIR", "w")).is_err());
         assert_eq!(check(variable("ETCD_NO_SUCH", "1")).unwrap().len(), 1);
     }
 }

@@ -1,22 +1,32 @@
 //! Command line and environment: etcd's flags and `ETCD_*` variables, checked into what a member is started with.
 //!
-//! A flag beats its variable. What etcd knows and this version does not act on is in [`crate::compat`].
+//! A flag beats its variable, and both beat the file. What etcd knows and this version does not act on is in [`crate::compat`].
 
-use std::collections::BTreeMap;
-use std::net::{IpAddr, SocketAddr};
+mod address;
+mod certificates;
+mod cluster;
+mod duration;
+mod file;
+
 use std::path::PathBuf;
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
+use api::Offer;
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use model::Limits;
-use node::{AutoCompaction, InitialCluster, PeerListen, PeerTls};
+use node::AutoCompaction;
+
+use certificates::TlsFlags;
+use cluster::check_peer_url;
+use duration::parse_duration;
+
+pub(crate) use address::{Listen, Url};
+pub(crate) use cluster::parse_members;
+pub(crate) use file::with_file;
 
 use crate::snapshot::SnapshotTask;
 use crate::upkeep::UpkeepFlags;
-
-/// Where peers are listened for when nothing else is said (etcd's port).
-const DEFAULT_PEER_URL: &str = "http://localhost:2380";
 
 /// What a request may be larger than its largest proposal on the wire, in bytes (etcd's figure).
 const REQUEST_OVERHEAD_BYTES: usize = 512 * 1024;
@@ -29,6 +39,17 @@ pub(crate) struct Cli {
     pub(crate) task: Option<Task>,
     #[command(flatten)]
     pub(crate) server: ServerFlags,
+}
+
+impl Cli {
+    /// The flags of a member, when one is to be run.
+    pub(crate) fn server_flags(&self) -> Option<&ServerFlags> {
+        match &self.task {
+            Some(Task::Server(flags)) => Some(flags),
+            Some(Task::Wal { .. } | Task::Snapshot { .. }) => None,
+            None => Some(&self.server),
+        }
+    }
 }
 
 /// What to do; without a word, serve.
@@ -103,9 +124,18 @@ pub(crate) struct ServerFlags {
     /// Where everything is kept [default: NAME.quorate]
     #[arg(long, env = "ETCD_DATA_DIR")]
     data_dir: Option<PathBuf>,
+    /// A file of etcd's form with settings that neither flags nor the environment say
+    #[arg(long, env = "ETCD_CONFIG_FILE")]
+    pub(crate) config_file: Option<PathBuf>,
     /// Addresses to serve clients on: gRPC, JSON, REST, docs and metrics, all on one port
     #[arg(long, env = "ETCD_LISTEN_CLIENT_URLS", value_delimiter = ',', default_value = "http://localhost:2379")]
     listen_client_urls: Vec<String>,
+    /// Addresses to serve HTTP alone on; those of --listen-client-urls then serve gRPC alone
+    #[arg(long, env = "ETCD_LISTEN_CLIENT_HTTP_URLS", value_delimiter = ',')]
+    listen_client_http_urls: Vec<String>,
+    /// Addresses to serve metrics and health alone on
+    #[arg(long, env = "ETCD_LISTEN_METRICS_URLS", value_delimiter = ',')]
+    listen_metrics_urls: Vec<String>,
     /// Addresses that clients are told [default: those listened on]
     #[arg(long, env = "ETCD_ADVERTISE_CLIENT_URLS", value_delimiter = ',')]
     advertise_client_urls: Vec<String>,
@@ -146,26 +176,8 @@ pub(crate) struct ServerFlags {
         default_value_t = node::CATCH_UP_ENTRIES
     )]
     snapshot_catchup_entries: u64,
-    /// Certificate of this member for peer URLs with https://, PEM
-    #[arg(long, env = "ETCD_PEER_CERT_FILE")]
-    peer_cert_file: Option<PathBuf>,
-    /// Its private key, PEM
-    #[arg(long, env = "ETCD_PEER_KEY_FILE")]
-    peer_key_file: Option<PathBuf>,
-    /// Certificates of the authorities that peers' certificates must come from, PEM
-    #[arg(long, env = "ETCD_PEER_TRUSTED_CA_FILE")]
-    peer_trusted_ca_file: Option<PathBuf>,
-    /// Refuse peers that show no certificate of such an authority
-    #[arg(
-        long,
-        env = "ETCD_PEER_CLIENT_CERT_AUTH",
-        action = clap::ArgAction::Set,
-        num_args = 0..=1,
-        require_equals = true,
-        default_value_t = false,
-        default_missing_value = "true"
-    )]
-    peer_client_cert_auth: bool,
+    #[command(flatten)]
+    tls: TlsFlags,
     /// Refuse changes of the membership that could cost the quorum
     #[arg(
         long,
@@ -189,6 +201,12 @@ pub(crate) struct ServerFlags {
     /// Most HTTP/2 streams of one connection
     #[arg(long, env = "ETCD_MAX_CONCURRENT_STREAMS", default_value_t = u32::MAX)]
     max_concurrent_streams: u32,
+    /// How long a client's connection may be silent before it is asked whether it is alive
+    #[arg(long, env = "ETCD_GRPC_KEEPALIVE_INTERVAL", default_value = "2h")]
+    grpc_keepalive_interval: String,
+    /// How long it may take to answer
+    #[arg(long, env = "ETCD_GRPC_KEEPALIVE_TIMEOUT", default_value = "20s")]
+    grpc_keepalive_timeout: String,
     /// Serve etcd's methods as JSON, below /v3/
     #[arg(
         long,
@@ -228,16 +246,22 @@ pub(crate) struct ServerFlags {
     /// How log lines look
     #[arg(long, env = "ETCD_LOG_FORMAT", value_enum, default_value = "console")]
     log_format: LogFormat,
+    /// Where log lines go: stderr, stdout, discard, or files to add to
+    #[arg(long, env = "ETCD_LOG_OUTPUTS", value_delimiter = ',', default_value = "default")]
+    log_outputs: Vec<String>,
 }
 
 /// All that is needed to run a member, checked.
 #[derive(Clone, Debug)]
 pub(crate) struct Settings {
     pub(crate) node: node::Config,
-    pub(crate) listen: Vec<SocketAddr>,
+    pub(crate) listen: Vec<Listen>,
+    /// For those of `listen` where TLS is spoken.
+    pub(crate) client_tls: Option<tls::Server>,
     pub(crate) api: api::Options,
     pub(crate) log_level: String,
     pub(crate) log_format: LogFormat,
+    pub(crate) log_outputs: Vec<String>,
 }
 
 impl ServerFlags {
@@ -259,21 +283,28 @@ impl ServerFlags {
         ensure!(self.snapshot_catchup_entries > 0, "--snapshot-catchup-entries must be above 0");
         ensure!(self.max_txn_ops > 0, "--max-txn-ops must be above 0");
         ensure!(self.max_request_bytes > 0, "--max-request-bytes must be above 0");
-        let listen = self.listen_addresses()?;
+        let listen = self.listen()?;
         for url in &self.advertise_client_urls {
-            host_and_port(url).with_context(|| format!("--advertise-client-urls: {url:?}"))?;
+            Url::parse(url).with_context(|| format!("--advertise-client-urls: {url:?}"))?;
         }
-        for url in self.listen_peer_urls.iter().chain(&self.initial_advertise_peer_urls) {
-            self.check_peer_url(url)?;
+        let data_dir = self.data_dir.clone().unwrap_or_else(|| format!("{}.quorate", self.name).into());
+        let peer_tls = self.tls.peer(&data_dir, self.peer_urls())?;
+        for url in self.peer_urls() {
+            check_peer_url(url, peer_tls.is_some())?;
         }
+        let client_tls = self.tls.client(&data_dir, self.served_urls())?;
+        ensure!(
+            client_tls.is_some() == listen.iter().any(|listen| listen.is_tls),
+            "URLs of clients with https:// need --cert-file and --key-file, or --auto-tls; and the other way round"
+        );
         Ok(Settings {
             node: node::Config {
                 name: self.name.clone(),
-                data_dir: self.data_dir.clone().unwrap_or_else(|| format!("{}.quorate", self.name).into()),
-                initial_cluster: self.initial_cluster()?,
+                data_dir,
+                initial_cluster: self.initial_cluster(peer_tls.is_some())?,
                 peer_urls: self.initial_advertise_peer_urls.clone(),
                 peer_listen: self.peer_listen(),
-                peer_tls: self.peer_tls()?,
+                peer_tls,
                 client_urls: self.client_urls().to_vec(),
                 heartbeat_interval: Duration::from_millis(self.heartbeat_interval),
                 election_timeout: Duration::from_millis(self.election_timeout),
@@ -290,9 +321,12 @@ impl ServerFlags {
                 upkeep: self.upkeep.upkeep()?,
             },
             listen,
+            client_tls,
             api: api::Options {
                 message_bytes_max: self.max_request_bytes + REQUEST_OVERHEAD_BYTES,
                 max_concurrent_streams: self.max_concurrent_streams,
+                ping_after: parse_duration(&self.grpc_keepalive_interval).context("--grpc-keepalive-interval")?,
+                ping_timeout: parse_duration(&self.grpc_keepalive_timeout).context("--grpc-keepalive-timeout")?,
                 serves_gateway: self.enable_grpc_gateway,
                 hosts: api::Names::of(&self.host_whitelist),
                 origins: api::Names::of(&self.cors),
@@ -300,6 +334,7 @@ impl ServerFlags {
             },
             log_level: self.log_level.clone(),
             log_format: self.log_format,
+            log_outputs: self.log_outputs.clone(),
         })
     }
 
@@ -307,71 +342,29 @@ impl ServerFlags {
         if self.advertise_client_urls.is_empty() { &self.listen_client_urls } else { &self.advertise_client_urls }
     }
 
-    /// Whether the members are those of this one alone is said at a first start only: a later one does not look at them.
-    fn initial_cluster(&self) -> Result<InitialCluster> {
-        let members = match &self.initial_cluster {
-            None => BTreeMap::from([(self.name.clone(), self.initial_advertise_peer_urls.clone())]),
-            Some(list) => parse_members(list)?,
-        };
-        for url in members.values().flatten() {
-            self.check_peer_url(url).context("--initial-cluster")?;
-        }
-        Ok(InitialCluster {
-            members,
-            token: self.initial_cluster_token.clone(),
-            state: self.initial_cluster_state.into(),
-        })
+    fn peer_urls(&self) -> impl Iterator<Item = &String> + Clone {
+        self.listen_peer_urls.iter().chain(&self.initial_advertise_peer_urls)
     }
 
-    fn check_peer_url(&self, url: &str) -> Result<()> {
-        let plain = match url.strip_prefix("https://") {
-            Some(rest) => {
-                ensure!(self.peer_cert_file.is_some(), "{url:?} needs --peer-cert-file and --peer-key-file");
-                format!("http://{rest}")
+    /// All URLs at which clients are served.
+    fn served_urls(&self) -> impl Iterator<Item = &String> + Clone {
+        let http = self.listen_client_http_urls.iter().chain(&self.listen_metrics_urls);
+        self.listen_client_urls.iter().chain(http).chain(&self.advertise_client_urls)
+    }
+
+    fn listen(&self) -> Result<Vec<Listen>> {
+        let offer = if self.listen_client_http_urls.is_empty() { Offer::Everything } else { Offer::Grpc };
+        let mut listen = Vec::new();
+        for (flag, urls, offer) in [
+            ("--listen-client-urls", &self.listen_client_urls, offer),
+            ("--listen-client-http-urls", &self.listen_client_http_urls, Offer::Http),
+            ("--listen-metrics-urls", &self.listen_metrics_urls, Offer::Observation),
+        ] {
+            for url in urls {
+                listen.push(Listen::parse(url, offer).with_context(|| format!("{flag}: {url:?}"))?);
             }
-            None => url.to_owned(),
-        };
-        host_and_port(&plain).with_context(|| format!("{url:?} is not an address of a peer"))?;
-        Ok(())
-    }
-
-    fn peer_tls(&self) -> Result<Option<PeerTls>> {
-        let files = (&self.peer_cert_file, &self.peer_key_file, &self.peer_trusted_ca_file);
-        match files {
-            (Some(cert), Some(key), Some(trusted_ca)) => Ok(Some(PeerTls {
-                cert: cert.clone(),
-                key: key.clone(),
-                trusted_ca: trusted_ca.clone(),
-                client_cert_auth: self.peer_client_cert_auth,
-            })),
-            (None, None, None) if !self.peer_client_cert_auth => Ok(None),
-            _ => bail!("TLS between members needs --peer-cert-file, --peer-key-file and --peer-trusted-ca-file"),
         }
-    }
-
-    /// A cluster of one that was told nothing about peers may have somebody else on the default port.
-    fn peer_listen(&self) -> PeerListen {
-        let is_alone = self.initial_cluster.is_none() && self.initial_cluster_state == ClusterState::New;
-        match (self.listen_peer_urls.is_empty(), is_alone) {
-            (false, _) => PeerListen::At(self.listen_peer_urls.clone()),
-            (true, true) => PeerListen::IfFree(vec![DEFAULT_PEER_URL.to_owned()]),
-            (true, false) => PeerListen::At(vec![DEFAULT_PEER_URL.to_owned()]),
-        }
-    }
-
-    fn listen_addresses(&self) -> Result<Vec<SocketAddr>> {
-        let mut addresses = Vec::new();
-        for url in &self.listen_client_urls {
-            let (host, port) = host_and_port(url).with_context(|| format!("--listen-client-urls: {url:?}"))?;
-            let ip: IpAddr = match host {
-                "localhost" => IpAddr::from([127, 0, 0, 1]),
-                other => other.trim_matches(['[', ']']).parse().with_context(|| {
-                    format!("--listen-client-urls: {url:?} must name an IP address or localhost to listen on")
-                })?,
-            };
-            addresses.push(SocketAddr::new(ip, port));
-        }
-        Ok(addresses)
+        Ok(listen)
     }
 
     fn auto_compaction(&self) -> Result<AutoCompaction> {
@@ -399,58 +392,10 @@ impl ServerFlags {
     }
 }
 
-/// The members in `NAME=URL,...`; one with several URLs is there several times.
-pub(crate) fn parse_members(list: &str) -> Result<BTreeMap<String, Vec<String>>> {
-    let mut members = BTreeMap::<String, Vec<String>>::new();
-    for member in list.split(',') {
-        let (name, url) = member
-            .split_once('=')
-            .with_context(|| format!("--initial-cluster: {member:?} is not of the form NAME=URL"))?;
-        members.entry(name.to_owned()).or_default().push(url.to_owned());
-    }
-    Ok(members)
-}
-
 /// Whether a variable of the environment is one that a flag reads.
 pub(crate) fn is_known_variable(variable: &str) -> bool {
     let server = Cli::command();
     server.get_arguments().any(|flag| flag.get_env().is_some_and(|env| env == variable))
-}
-
-/// Host and port of `http://HOST:PORT`.
-pub(crate) fn host_and_port(url: &str) -> Result<(&str, u16)> {
-    if url.starts_with("https://") {
-        bail!("TLS is not part of this version; use http://");
-    }
-    let rest = url.strip_prefix("http://").context("an address begins with http://")?;
-    let (host, port) = rest.trim_end_matches('/').rsplit_once(':').context("the port is missing")?;
-    ensure!(!host.is_empty(), "the host is missing");
-    Ok((host, port.parse().context("the port is not a number up to 65535")?))
-}
-
-/// A duration as etcd writes it: "1h30m", "10m", "500ms".
-fn parse_duration(text: &str) -> Result<Duration> {
-    let mut rest = text;
-    let mut total = Duration::ZERO;
-    ensure!(!rest.is_empty(), "a duration is empty");
-    while !rest.is_empty() {
-        let digits = rest.find(|c: char| !c.is_ascii_digit()).filter(|digits| *digits > 0);
-        let digits = digits.with_context(|| format!("{text:?} is not a duration such as \"1h30m\" or \"500ms\""))?;
-        let (number, tail) = rest.split_at(digits);
-        let number: u32 = number.parse().with_context(|| format!("{text:?} is too long"))?;
-        let unit = tail.find(|c: char| c.is_ascii_digit()).unwrap_or(tail.len());
-        let (unit, tail) = tail.split_at(unit);
-        total += number
-            * match unit {
-                "h" => Duration::from_secs(3600),
-                "m" => Duration::from_secs(60),
-                "s" => Duration::from_secs(1),
-                "ms" => Duration::from_millis(1),
-                _ => bail!("{text:?} has the unknown unit {unit:?}; there are h, m, s and ms"),
-            };
-        rest = tail;
-    }
-    Ok(total)
 }
 
 #[cfg(test)]

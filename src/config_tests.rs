@@ -1,10 +1,16 @@
 //! Flags as an operator writes them: what they come to, and how they are refused.
 
+use node::PeerListen;
+
 use super::*;
 
 fn settings(flags: &[&str]) -> Result<Settings> {
     let words = std::iter::once("quorate").chain(flags.iter().copied());
     Cli::try_parse_from(words)?.server.settings()
+}
+
+fn addresses(settings: &Settings) -> Vec<String> {
+    settings.listen.iter().map(|listen| listen.address.to_string()).collect()
 }
 
 fn refusal(flags: &[&str]) -> String {
@@ -14,7 +20,8 @@ fn refusal(flags: &[&str]) -> String {
 #[test]
 fn no_flag_is_a_single_member_on_loopback() {
     let settings = settings(&[]).unwrap();
-    assert_eq!(settings.listen, ["127.0.0.1:2379".parse().unwrap()]);
+    assert_eq!(addresses(&settings), ["127.0.0.1:2379"]);
+    assert_eq!(settings.client_tls, None);
     assert_eq!(settings.node.data_dir, PathBuf::from("default.quorate"));
     assert_eq!(settings.node.initial_cluster.members["default"], ["http://localhost:2380"]);
     assert_eq!(settings.node.peer_listen, PeerListen::IfFree(vec!["http://localhost:2380".to_owned()]));
@@ -26,7 +33,7 @@ fn no_flag_is_a_single_member_on_loopback() {
 fn what_is_advertised_need_not_be_what_is_listened_on() {
     let flags = ["--listen-client-urls=http://127.0.0.1:1,http://[::1]:2", "--advertise-client-urls", "http://host:1"];
     let settings = settings(&flags).unwrap();
-    assert_eq!(settings.listen, ["127.0.0.1:1".parse().unwrap(), "[::1]:2".parse().unwrap()]);
+    assert_eq!(addresses(&settings), ["127.0.0.1:1", "[::1]:2"]);
     assert_eq!(settings.node.client_urls, ["http://host:1"]);
 }
 
@@ -73,10 +80,66 @@ fn http_is_open_as_etcds_unless_it_is_told() {
 }
 
 #[test]
+fn sockets_of_their_own_serve_parts() {
+    use api::Offer;
+    let offers = |flags: &[&str]| -> Vec<_> {
+        settings(flags).unwrap().listen.iter().map(|listen| (listen.address.port(), listen.offer)).collect()
+    };
+    assert_eq!(
+        offers(&["--listen-metrics-urls=http://127.0.0.1:1"]),
+        [(2379, Offer::Everything), (1, Offer::Observation)]
+    );
+    assert_eq!(offers(&["--listen-client-http-urls=http://127.0.0.1:2"]), [(2379, Offer::Grpc), (2, Offer::Http)]);
+}
+
+#[test]
+fn certificates_are_given_or_made() {
+    let https = "--listen-client-urls=https://127.0.0.1:1";
+    let given = ["--cert-file=a", "--key-file=b", "--trusted-ca-file=c", "--client-cert-auth", https];
+    let given = settings(&given).unwrap().client_tls.expect("TLS");
+    assert_eq!((given.cert, given.key), ("a".into(), "b".into()));
+    let callers = ::tls::Callers::Certified { trusted_ca: "c".into(), crl: None, allowed_hostname: None };
+    assert_eq!(given.callers, callers);
+    let folder = tempfile::tempdir().unwrap();
+    let data_dir = format!("--data-dir={}", folder.path().display());
+    let peer = "--initial-advertise-peer-urls=https://127.0.0.1:2";
+    let made = settings(&[&data_dir, "--auto-tls", https, "--peer-auto-tls", peer]).unwrap();
+    assert_eq!(made.client_tls.expect("TLS").cert, folder.path().join("fixtures/client/cert.pem"));
+    let of_peers = made.node.peer_tls.expect("TLS");
+    assert_eq!(of_peers.cert, folder.path().join("fixtures/peer/cert.pem"));
+    assert_eq!((of_peers.trusted_ca, of_peers.client_cert_auth), (None, false));
+}
+
+#[test]
+fn a_file_says_what_flags_do_not() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("settings.yaml");
+    std::fs::write(&file, "name: from-file\nmax-txn-ops: 7\n").unwrap();
+    let arguments: Vec<_> = ["quorate", "--name=from-flag"].map(std::ffi::OsString::from).into();
+    let matches = Cli::command().get_matches_from(&arguments);
+    let (arguments, overridden) = with_file(arguments, &matches, &file).unwrap();
+    let settings = Cli::try_parse_from(arguments).unwrap().server.settings().unwrap();
+    assert_eq!((settings.node.name.as_str(), settings.node.limits.txn_ops_max), ("from-flag", 7));
+    assert_eq!(overridden.len(), 1, "{overridden:?}");
+    assert!(overridden[0].contains("name has no effect"), "{overridden:?}");
+}
+
+#[test]
 fn refusals_name_the_flag_and_the_reason() {
     let cases: &[(&[&str], &str)] = &[
         (&["--election-timeout=400"], "--election-timeout (400 ms) must be at least five times"),
-        (&["--listen-client-urls=https://127.0.0.1:1"], "TLS is not part of this version"),
+        (&["--listen-client-urls=https://127.0.0.1:1"], "need --cert-file and --key-file"),
+        (&["--cert-file=a", "--key-file=b"], "and the other way round"),
+        (&["--cert-file=a"], "--cert-file and --key-file go together"),
+        (&["--client-cert-auth"], "TLS for clients needs"),
+        (&["--cert-file=a", "--key-file=b", "--auto-tls"], "take one of them"),
+        (&["--cert-file=a", "--key-file=b", "--client-cert-auth"], "--client-cert-auth needs --trusted-ca-file"),
+        (&["--cert-file=a", "--key-file=b", "--client-crl-file=c"], "--client-crl-file needs"),
+        (&["--cert-file=a", "--key-file=b", "--tls-min-version=TLS1.1"], "not a version of TLS"),
+        (&["--cert-file=a", "--key-file=b", "--cipher-suites=RC4"], "not a cipher suite"),
+        (&["--peer-auto-tls", "--peer-client-cert-auth"], "--peer-client-cert-auth needs"),
+        (&["--listen-metrics-urls=127.0.0.1:1"], "begins with http:// or https://"),
+        (&["--grpc-keepalive-interval=soon"], "--grpc-keepalive-interval"),
         (&["--listen-client-urls=http://example.org:1"], "must name an IP address or localhost"),
         (&["--listen-client-urls=http://127.0.0.1"], "the port is missing"),
         (&["--listen-client-urls=http://127.0.0.1:70000"], "the port is not a number"),

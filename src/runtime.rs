@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use anyhow::{Context, Result};
+use api::Port;
 use node::Node;
+use tls::Acceptor;
 use tokio::net::{TcpListener, TcpSocket};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch as latest;
@@ -29,7 +31,7 @@ const STOP_MAX: Duration = Duration::from_millis(4500);
 /// # Errors
 ///
 /// What keeps it from starting, or made it stop.
-pub(crate) fn serve(settings: &Settings) -> Result<()> {
+pub(crate) fn serve(settings: &Settings, reload: impl Fn()) -> Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(workers())
         .max_blocking_threads(BLOCKING_THREADS_MAX)
@@ -37,7 +39,7 @@ pub(crate) fn serve(settings: &Settings) -> Result<()> {
         .enable_all()
         .build()
         .context("cannot start the runtime")?;
-    let result = runtime.block_on(run(settings));
+    let result = runtime.block_on(run(settings, reload));
     runtime.shutdown_timeout(Duration::from_millis(100));
     result
 }
@@ -48,29 +50,32 @@ fn workers() -> usize {
     std::thread::available_parallelism().map_or(1, |cores| (cores.get() / 2).max(1))
 }
 
-async fn run(settings: &Settings) -> Result<()> {
+async fn run(settings: &Settings, reload: impl Fn()) -> Result<()> {
     let mut signals = Signals::catch()?;
     let listeners = bind(settings)?;
-    let addresses = listeners.iter().map(TcpListener::local_addr).collect::<std::io::Result<Vec<_>>>()?;
+    let tls = settings.client_tls.clone().map(Acceptor::new).transpose()?;
+    let urls = settings.listen.iter().zip(&listeners).map(|(listen, socket)| Ok(listen.url(socket.local_addr()?)));
+    let urls = urls.collect::<std::io::Result<Vec<_>>>()?;
     let (stop, stopping) = latest::channel(false);
     let mut node = Node::start(settings.node.clone()).await?;
     tokio::select! {
         // Clients that connect meanwhile wait. Without a quorum they are served what can be.
         _ = tokio::time::timeout(ANNOUNCED_MAX, node.announced()) => {}
-        name = signals.next() => {
+        name = signals.stop(&reload) => {
             tracing::info!(signal = name, "stopping");
             return Ok(node.stop().await?);
         }
     }
     let server = api::Server::new(node.handle(), settings.api.clone());
     let mut serving = tokio::task::JoinSet::new();
-    for listener in listeners {
-        serving.spawn(server.clone().run(listener, stopping.clone()));
+    for (listen, listener) in settings.listen.iter().zip(listeners) {
+        let port = Port { listener, tls: tls.clone().filter(|_| listen.is_tls), offer: listen.offer };
+        serving.spawn(server.clone().run_at(port, stopping.clone()));
     }
-    print!("{}", banner(&addresses, settings));
+    print!("{}", banner(&urls, settings));
     tracing::info!("ready to serve client requests");
     let ended = tokio::select! {
-        name = signals.next() => {
+        name = signals.stop(&reload) => {
             tracing::info!(signal = name, "stopping");
             Ok(())
         }
@@ -90,10 +95,10 @@ async fn run(settings: &Settings) -> Result<()> {
 /// The listeners are up before the store: a port in use is said before anything is touched.
 fn bind(settings: &Settings) -> Result<Vec<TcpListener>> {
     let mut listeners = Vec::new();
-    for address in &settings.listen {
+    for address in settings.listen.iter().map(|listen| listen.address) {
         let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
         socket.set_reuseaddr(true)?;
-        socket.bind(*address).with_context(|| format!("cannot listen on {address}"))?;
+        socket.bind(address).with_context(|| format!("cannot listen on {address}"))?;
         listeners.push(socket.listen(BACKLOG).with_context(|| format!("cannot listen on {address}"))?);
     }
     Ok(listeners)
@@ -104,6 +109,7 @@ fn bind(settings: &Settings) -> Result<Vec<TcpListener>> {
 struct Signals {
     terminate: Signal,
     interrupt: Signal,
+    hang_up: Signal,
 }
 
 impl Signals {
@@ -111,14 +117,18 @@ impl Signals {
         Ok(Self {
             terminate: signal(SignalKind::terminate()).context("cannot wait for SIGTERM")?,
             interrupt: signal(SignalKind::interrupt()).context("cannot wait for SIGINT")?,
+            hang_up: signal(SignalKind::hangup()).context("cannot wait for SIGHUP")?,
         })
     }
 
-    /// The name of the next one.
-    async fn next(&mut self) -> &'static str {
-        tokio::select! {
-            _ = self.terminate.recv() => "SIGTERM",
-            _ = self.interrupt.recv() => "SIGINT",
+    /// The name of the next word to stop. Words to read the settings again are followed meanwhile.
+    async fn stop(&mut self, reload: impl Fn()) -> &'static str {
+        loop {
+            tokio::select! {
+                _ = self.terminate.recv() => return "SIGTERM",
+                _ = self.interrupt.recv() => return "SIGINT",
+                _ = self.hang_up.recv() => reload(),
+            }
         }
     }
 }

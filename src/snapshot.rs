@@ -7,7 +7,7 @@ use anyhow::{Context, Result, bail, ensure};
 use clap::{Args, Subcommand};
 use node::{BackupStatus, ClusterState, InitialCluster, RestoreConfig};
 
-use crate::config::{host_and_port, parse_members};
+use crate::config::{Url, parse_members};
 
 /// What to do with a snapshot.
 #[derive(Debug, Subcommand)]
@@ -69,8 +69,7 @@ impl RestoreFlags {
             Some(list) => parse_members(list)?,
         };
         for url in members.values().flatten().chain(&self.initial_advertise_peer_urls) {
-            let plain = url.strip_prefix("https://").map_or_else(|| url.clone(), |rest| format!("http://{rest}"));
-            host_and_port(&plain).with_context(|| format!("{url:?} is not an address of a peer"))?;
+            Url::parse(url).with_context(|| format!("{url:?} is not an address of a peer"))?;
         }
         Ok(RestoreConfig {
             data_dir: self.data_dir.clone().unwrap_or_else(|| format!("{}.quorate", self.name).into()),

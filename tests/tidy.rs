@@ -9,16 +9,17 @@ use serde_json::Value;
 const ARROWS: &[(&str, &[&str])] = &[
     ("proto", &[]),
     ("model", &[]),
+    ("tls", &[]),
     ("wal", &[]),
-    ("transport", &["proto"]),
+    ("transport", &["proto", "tls"]),
     ("recipes", &["model"]),
     ("state", &["model", "recipes"]),
     ("watch", &["model"]),
     ("consensus", &["model", "wal", "state", "transport", "proto"]),
     ("node", &["model", "recipes", "state", "watch", "consensus", "transport"]),
-    ("api", &["proto", "model", "recipes", "node"]),
+    ("api", &["proto", "model", "tls", "recipes", "node"]),
     ("client", &["proto"]),
-    ("quorate", &["model", "wal", "node", "api"]),
+    ("quorate", &["model", "tls", "wal", "node", "api"]),
     ("bench", &["proto"]),
 ];
 
@@ -29,6 +30,8 @@ const NAMED_ONLY_BY: &[(&str, &[&str])] = &[
     ("axum", &["api"]),
     ("tonic", &["proto", "transport", "api", "client", "bench"]),
     ("rustix", &["wal", "bench"]),
+    ("tokio-rustls", &["tls", "client"]),
+    ("rcgen", &["tls"]),
 ];
 
 /// Crates without clocks, threads or tasks of their own.

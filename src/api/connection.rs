@@ -13,13 +13,17 @@ use futures::FutureExt;
 use hyper::rt::Executor;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
+use tls::Acceptor;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
+use tokio::time::timeout;
 use tokio_util::task::TaskTracker;
 
+use crate::caller::Caller;
 use crate::draining::Draining;
 use crate::face::Face;
 use crate::gather::gather;
+use crate::offer::Offer;
 use crate::opening;
 use crate::options::Options;
 
@@ -42,10 +46,6 @@ const RESET_STREAMS_MAX: usize = 20;
 /// Streams that the server may have to reset for a client's faults before it hangs up (CVE-2025-8671).
 const LOCAL_RESETS_MAX: usize = 1024;
 
-/// etcd's figures: a connection that is silent for so long is asked whether it is alive, and has so long to answer.
-const PING_AFTER: Duration = Duration::from_secs(2 * 3600);
-const PING_TIMEOUT: Duration = Duration::from_secs(20);
-
 /// Serves connections, all alike. Cheap to clone.
 #[derive(Clone, Debug)]
 pub(crate) struct Connections {
@@ -54,6 +54,7 @@ pub(crate) struct Connections {
     face: Face,
     draining: Draining,
     head_deadline: Duration,
+    tls: Option<Acceptor>,
 }
 
 impl Connections {
@@ -76,9 +77,14 @@ impl Connections {
             .max_header_list_size(HEADERS_BYTES_MAX)
             .max_pending_accept_reset_streams(RESET_STREAMS_MAX)
             .max_local_error_reset_streams(LOCAL_RESETS_MAX)
-            .keep_alive_interval(PING_AFTER)
-            .keep_alive_timeout(PING_TIMEOUT);
-        Self { builder, requests, face, draining, head_deadline: options.head_deadline }
+            .keep_alive_interval(options.ping_after)
+            .keep_alive_timeout(options.ping_timeout);
+        Self { builder, requests, face, draining, head_deadline: options.head_deadline, tls: None }
+    }
+
+    /// The same for a port where TLS is spoken, or not, and where `offer` is what clients may ask.
+    pub(crate) fn at(self, tls: Option<Acceptor>, offer: Offer) -> Self {
+        Self { face: self.face.offering(offer), tls, ..self }
     }
 
     /// Serves one connection to its end.
@@ -88,7 +94,27 @@ impl Connections {
             tracing::debug!(%error, "a connection ended before it began");
             return;
         }
-        self.serve_stream(stream).await;
+        match self.tls.clone() {
+            Some(tls) => self.serve_secured(stream, tls).await,
+            None => self.serve_stream(stream).await,
+        }
+    }
+
+    /// A client has as long for its handshake as for saying what it wants.
+    async fn serve_secured(mut self, stream: TcpStream, tls: Acceptor) {
+        let accepted = tokio::select! {
+            biased;
+            () = self.draining.begun() => return,
+            accepted = timeout(self.head_deadline, tls.accept(stream)) => accepted,
+        };
+        match accepted {
+            Ok(Ok(stream)) => {
+                self.face = self.face.to(Caller::over_tls(&stream));
+                self.serve_stream(stream).await;
+            }
+            Ok(Err(error)) => tracing::debug!(%error, "a TLS handshake failed"),
+            Err(_) => tracing::debug!("a TLS handshake took too long"),
+        }
     }
 
     async fn serve_stream(mut self, stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static) {

@@ -7,37 +7,61 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
+use axum::response::IntoResponse;
 use bytes::Bytes;
 use futures::future::BoxFuture;
 use http::header::CONTENT_TYPE;
-use http::{Method, Request, Response, Version};
+use http::{Method, Request, Response, StatusCode, Version};
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use hyper::service::Service;
 use prometheus_client::metrics::counter::Counter;
 use tower::Service as _;
 
+use crate::caller::Caller;
 use crate::frame::{Inbound, Outbound};
 use crate::grpc::Services;
+use crate::offer::Offer;
 use crate::traffic::Traffic;
 
-/// Answers requests. Cheap to clone.
+/// Answers requests of one connection. Cheap to clone.
 #[derive(Clone)]
 pub(crate) struct Face {
     routes: Arc<Routes>,
+    offer: Offer,
+    caller: Caller,
 }
 
 struct Routes {
     grpc: Arc<Services>,
     http: axum::Router,
+    /// Of `http`, what is served where only observation is.
+    observation: axum::Router,
     traffic: Traffic,
     message_bytes_max: usize,
 }
 
 impl Face {
     /// gRPC messages above `message_bytes_max` are refused; what travels in gRPC is counted in `traffic`.
-    pub(crate) fn new(grpc: Arc<Services>, http: axum::Router, traffic: Traffic, message_bytes_max: usize) -> Self {
-        Self { routes: Arc::new(Routes { grpc, http, traffic, message_bytes_max }) }
+    pub(crate) fn new(
+        grpc: Arc<Services>,
+        http: axum::Router,
+        observation: axum::Router,
+        traffic: Traffic,
+        message_bytes_max: usize,
+    ) -> Self {
+        let routes = Arc::new(Routes { grpc, http, observation, traffic, message_bytes_max });
+        Self { routes, offer: Offer::default(), caller: Caller::default() }
+    }
+
+    /// The same, but only for what `offer` says.
+    pub(crate) fn offering(self, offer: Offer) -> Self {
+        Self { offer, ..self }
+    }
+
+    /// The same, for requests of `caller`.
+    pub(crate) fn to(self, caller: Caller) -> Self {
+        Self { caller, ..self }
     }
 }
 
@@ -52,15 +76,26 @@ impl Service<Request<Incoming>> for Face {
     type Error = Infallible;
     type Future = Answer;
 
-    fn call(&self, request: Request<Incoming>) -> Answer {
+    fn call(&self, mut request: Request<Incoming>) -> Answer {
         let routes = &*self.routes;
-        if is_grpc(&request) {
+        self.caller.mark(request.extensions_mut());
+        if matches!(self.offer, Offer::Everything | Offer::Grpc) && is_grpc(&request) {
             let Traffic { received, sent } = &routes.traffic;
             let request = request.map(|body| Inbound::new(body, routes.message_bytes_max, received.clone()));
             return Answer::Grpc(routes.grpc.call(request), sent.clone());
         }
-        Answer::Http(Box::pin(routes.http.clone().call(request)))
+        match self.offer {
+            Offer::Everything | Offer::Http => Answer::Http(Box::pin(routes.http.clone().call(request))),
+            Offer::Observation => Answer::Http(Box::pin(routes.observation.clone().call(request))),
+            Offer::Grpc => Answer::Http(Box::pin(std::future::ready(Ok(only_grpc())))),
+        }
     }
+}
+
+/// What everything but gRPC gets where there is nothing else.
+fn only_grpc() -> Response<axum::body::Body> {
+    let text = "Only gRPC is served here; HTTP has an address of its own (--listen-client-http-urls).\n";
+    (StatusCode::NOT_FOUND, text).into_response()
 }
 
 /// gRPC is HTTP/2 only, always a POST, and here always Protocol Buffers.

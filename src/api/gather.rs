@@ -60,6 +60,8 @@ impl<S: AsyncWrite + Unpin> Outlet<S> {
             }
             self.sent += count;
         }
+        // What a stream keeps for itself leaves as well: TLS does when the network was full.
+        ready!(Pin::new(&mut self.stream).poll_flush(cx))?;
         self.sent = 0;
         self.unsent.clear();
         if self.unsent.capacity() > RESTING_BYTES {

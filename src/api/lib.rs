@@ -6,6 +6,7 @@
 //!
 //! Leaves to others: meaning (`node` and below); this crate converts and forwards.
 
+mod offer;
 mod options;
 mod server;
 
@@ -16,6 +17,7 @@ mod listener;
 mod opening;
 
 mod access;
+mod caller;
 mod face;
 mod frame;
 mod traffic;
@@ -36,5 +38,7 @@ mod ops;
 mod process;
 
 pub use access::Names;
+pub use caller::ClientCertificate;
+pub use offer::Offer;
 pub use options::Options;
-pub use server::Server;
+pub use server::{Port, Server};

@@ -20,6 +20,10 @@ pub struct Options {
     pub connections_max: usize,
     /// How long a connection may take to say what it speaks, and an HTTP/1 one to send a request's head or to stay idle.
     pub head_deadline: Duration,
+    /// How long a connection may be silent before it is asked whether it is alive (HTTP/2 only), and how long it may take to say so.
+    pub ping_after: Duration,
+    /// See [`Self::ping_after`].
+    pub ping_timeout: Duration,
     /// How long requests may go on when the server stops.
     pub drain_deadline: Duration,
     /// Whether the JSON gateway is served.
@@ -37,6 +41,8 @@ impl Default for Options {
             max_concurrent_streams: u32::MAX,
             connections_max: 65_536,
             head_deadline: Duration::from_secs(5),
+            ping_after: Duration::from_secs(2 * 3600),
+            ping_timeout: Duration::from_secs(20),
             drain_deadline: Duration::from_millis(1500),
             serves_gateway: true,
             hosts: Names::Any,

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::middleware::from_fn_with_state;
 use node::Handle;
+use tls::Acceptor;
 use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, watch as latest};
 
@@ -16,6 +17,7 @@ use crate::gateway;
 use crate::grpc::{Edge, Services};
 use crate::listener;
 use crate::metrics::Metrics;
+use crate::offer::Offer;
 use crate::ops;
 use crate::options::Options;
 use crate::process;
@@ -23,6 +25,17 @@ use crate::rest;
 
 /// Open files that the store, the log and their maintenance need beside the clients' connections (etcd's figure).
 const RESERVED_FILES: usize = 150;
+
+/// Where clients connect.
+#[derive(Debug)]
+pub struct Port {
+    /// The bound socket.
+    pub listener: TcpListener,
+    /// How TLS is spoken on it, if it is.
+    pub tls: Option<Acceptor>,
+    /// What is served on it.
+    pub offer: Offer,
+}
 
 /// Serves clients of one member. Cheap to clone; all clones share the bounds.
 #[derive(Clone, Debug)]
@@ -43,11 +56,12 @@ impl Server {
         let edge = Edge::new(handle.clone(), metrics.calls.clone(), draining.clone(), options.message_bytes_max);
         let services = Arc::new(Services::new(edge));
         let traffic = metrics.traffic.clone();
-        let mut http = ops::router(handle.clone(), metrics).merge(rest::router(handle, draining.clone()));
+        let observation = ops::router(handle.clone(), metrics);
+        let mut http = observation.clone().merge(rest::router(handle, draining.clone()));
         if options.serves_gateway {
             http = http.merge(gateway::router(Arc::clone(&services), traffic.clone(), options.message_bytes_max));
         }
-        let face = Face::new(services, guarded(http, &options), traffic, options.message_bytes_max);
+        let face = Face::new(services, guarded(http, &options), observation, traffic, options.message_bytes_max);
         Self {
             connections: Connections::new(face, &options, draining),
             slots: Arc::new(Semaphore::new(connections_max(&options))),
@@ -59,8 +73,14 @@ impl Server {
     /// Serves `listener` until `stop` holds true or its sender is gone; then takes no more connections, ends streams, lets
     /// requests end, and returns after the drain deadline at the latest. The first word to stop is for all clones.
     pub async fn run(self, listener: TcpListener, stop: latest::Receiver<bool>) {
+        self.run_at(Port { listener, tls: None, offer: Offer::Everything }, stop).await;
+    }
+
+    /// As [`Self::run`], at a port of any kind.
+    pub async fn run_at(self, port: Port, stop: latest::Receiver<bool>) {
         let draining = Draining::new(self.drain.subscribe());
-        let serving = listener::serve(listener, self.connections, self.slots, draining, self.options.drain_deadline);
+        let connections = self.connections.at(port.tls, port.offer);
+        let serving = listener::serve(port.listener, connections, self.slots, draining, self.options.drain_deadline);
         let told = async {
             Draining::new(stop).begun().await;
             self.drain.send_replace(true);

@@ -5,8 +5,8 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use futures::future::join_all;
+use tls::Acceptor;
 use tokio::net::TcpListener;
-use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 
 use crate::accept::accept_all;
@@ -17,7 +17,7 @@ use crate::{Peer, SetupError, Tls};
 /// A bound socket, and how TLS is spoken on it, if so.
 pub(crate) struct Socket {
     pub(crate) listener: TcpListener,
-    pub(crate) tls: Option<TlsAcceptor>,
+    pub(crate) tls: Option<Acceptor>,
 }
 
 /// Bound sockets on which nothing is served yet: members that connect already wait.
@@ -51,7 +51,7 @@ impl Listener {
         Self::bind_all(urls, Some(tls.acceptor()?)).await
     }
 
-    async fn bind_all(urls: &[String], tls: Option<TlsAcceptor>) -> Result<Self, SetupError> {
+    async fn bind_all(urls: &[String], tls: Option<Acceptor>) -> Result<Self, SetupError> {
         let mut listener = Self { sockets: Vec::new(), addresses: Vec::new() };
         for url in urls {
             let parsed = PeerUrl::parse(url).map_err(|reason| SetupError::Url { url: url.clone(), reason })?;

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use tokio_rustls::TlsConnector;
+use tls::Connector;
 
 use crate::remote::Remote;
 use crate::{Dialer, Peer, SetupError, Tls};
@@ -11,7 +11,7 @@ use crate::{Dialer, Peer, SetupError, Tls};
 /// Dials members over TCP.
 #[derive(Clone, Default)]
 pub struct Network {
-    tls: Option<TlsConnector>,
+    tls: Option<Connector>,
 }
 
 impl fmt::Debug for Network {

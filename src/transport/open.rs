@@ -5,11 +5,10 @@ use std::time::Duration;
 
 use hyper::client::conn::http2::{self, SendRequest};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use tls::{Connector, ServerName};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
-use tokio_rustls::TlsConnector;
-use tokio_rustls::rustls::pki_types::ServerName;
 use tonic::body::Body;
 
 use crate::connection::Connection;
@@ -56,7 +55,7 @@ pub(crate) struct Way {
     /// Tried in turn.
     pub(crate) urls: Vec<String>,
     /// For those that say `https://`.
-    pub(crate) tls: Option<TlsConnector>,
+    pub(crate) tls: Option<Connector>,
     pub(crate) load: Load,
 }
 

@@ -14,8 +14,8 @@ use proto::quoratepb::{
     ReadIndexResponse, RenewLeasesRequest, RenewLeasesResponse, SnapshotChunk, SnapshotResponse, TransferLeaderRequest,
     TransferLeaderResponse, VoteRequest, VoteResponse,
 };
+use tls::Connector;
 use tokio::time::{Instant, timeout, timeout_at};
-use tokio_rustls::TlsConnector;
 use tonic::{Request, Response, Status};
 
 use crate::connection::Connection;
@@ -35,7 +35,7 @@ pub(crate) struct Remote {
 type Client = PeerClient<Connection>;
 
 impl Remote {
-    pub(crate) fn new(urls: &[String], tls: Option<&TlsConnector>) -> Self {
+    pub(crate) fn new(urls: &[String], tls: Option<&Connector>) -> Self {
         let lane = |load| Arc::new(Lane::new(Way { urls: urls.to_vec(), tls: tls.cloned(), load }));
         Self { append: lane(Load::Bulk), calls: lane(Load::Calls), snapshots: lane(Load::Bulk) }
     }

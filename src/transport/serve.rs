@@ -11,10 +11,10 @@ use futures::FutureExt;
 use hyper::server::conn::http2;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
+use tls::Acceptor;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
-use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 
 use crate::Peer;
@@ -77,7 +77,7 @@ impl Connections {
     }
 
     /// Serves one connection to its end.
-    pub(crate) async fn serve(self, stream: TcpStream, tls: Option<TlsAcceptor>) {
+    pub(crate) async fn serve(self, stream: TcpStream, tls: Option<Acceptor>) {
         let served = match tls {
             Some(tls) => self.serve_secured(stream, tls).boxed().await,
             None => self.serve_plain(stream).boxed().await,
@@ -93,7 +93,7 @@ impl Connections {
         self.serve_http2(stream).await
     }
 
-    async fn serve_secured(self, stream: TcpStream, tls: TlsAcceptor) -> Result<(), BoxError> {
+    async fn serve_secured(self, stream: TcpStream, tls: Acceptor) -> Result<(), BoxError> {
         stream.set_nodelay(true)?;
         let stream = tokio::select! {
             stream = timeout(OPENING_DEADLINE, tls.accept(stream)) => stream??,

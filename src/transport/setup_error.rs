@@ -1,9 +1,9 @@
 //! Why the peer port cannot be opened.
 
 use std::io;
-use std::path::PathBuf;
 
 use thiserror::Error;
+use tls::TlsError;
 
 /// A mistake in what the operator said, or something on this machine that is in the way. Nothing was started.
 #[derive(Debug, Error)]
@@ -24,12 +24,7 @@ pub enum SetupError {
         /// What the system says.
         source: io::Error,
     },
-    /// A file for TLS that cannot be used.
-    #[error("{}: {reason}", path.display())]
-    Tls {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong with it.
-        reason: String,
-    },
+    /// A file or a setting of TLS that cannot be used.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
 }

@@ -85,6 +85,7 @@ start etcd-client
 check "etcd-client's own tests" tests/clients/etcd_client.sh "$url"
 stop
 
+check "etcdctl and curl over TLS" tests/clients/tls.sh "$binary"
 check "etcdctl and a cluster" tests/clients/cluster.sh "$binary"
 
 echo "$passed passed, $failed failed"

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use tempfile::TempDir;
+use tls::Policy;
 use tokio::sync::oneshot;
 
 use super::LONG;
@@ -44,7 +45,15 @@ impl Files {
 
     fn tls(&self) -> Tls {
         let [cert, key, trusted_ca] = ["cert.pem", "key.pem", "ca.pem"].map(|name| self.path(name));
-        Tls { cert, key, trusted_ca, client_cert_auth: true }
+        Tls {
+            cert,
+            key,
+            trusted_ca: Some(trusted_ca),
+            client_cert_auth: true,
+            crl: None,
+            allowed_hostname: None,
+            policy: Policy::default(),
+        }
     }
 }
 
@@ -87,7 +96,7 @@ async fn a_server_with_another_name_is_not_reached() {
 #[tokio::test]
 async fn a_caller_of_another_authority_is_served_only_where_none_is_asked_for() {
     let (ours, other) = (Files::new(), Files::new());
-    let stranger = Tls { trusted_ca: ours.path("ca.pem"), ..other.tls() };
+    let stranger = Tls { trusted_ca: Some(ours.path("ca.pem")), ..other.tls() };
     let (url, _stop) = serve(&ours.tls()).await;
     dial(&stranger, &url).probe(LONG).await.expect_err("a stranger");
     let (url, _stop) = serve(&Tls { client_cert_auth: false, ..ours.tls() }).await;
@@ -105,6 +114,16 @@ async fn plain_callers_get_nothing_from_a_tls_port_and_the_other_way_round() {
     assert!(matches!(plain.err(), Some(SetupError::Url { .. })));
 }
 
+#[tokio::test]
+async fn members_with_certificates_of_their_own_speak_with_everybody() {
+    let (ours, other) = (Files::new(), Files::for_name("elsewhere"));
+    let believing = |files: &Files| Tls { trusted_ca: None, client_cert_auth: false, ..files.tls() };
+    let (url, _stop) = serve(&believing(&other)).await;
+    dial(&believing(&ours), &url).probe(LONG).await.expect("everybody is believed");
+    let refused = Tls { trusted_ca: None, ..ours.tls() }.acceptor().expect_err("nobody to vouch for callers");
+    assert!(refused.to_string().contains("authorities"), "{refused}");
+}
+
 #[test]
 fn the_file_to_blame_is_named() {
     let (files, other) = (Files::new(), Files::new());
@@ -119,7 +138,7 @@ fn the_file_to_blame_is_named() {
     for path in [missing, empty] {
         blamed(&Tls { cert: path.clone(), ..files.tls() }, &path);
         blamed(&Tls { key: path.clone(), ..files.tls() }, &path);
-        blamed(&Tls { trusted_ca: path.clone(), ..files.tls() }, &path);
+        blamed(&Tls { trusted_ca: Some(path.clone()), ..files.tls() }, &path);
     }
     let key = other.path("key.pem");
     blamed(&Tls { key: key.clone(), ..files.tls() }, &key);

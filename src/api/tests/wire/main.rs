@@ -8,4 +8,5 @@ mod others;
 mod port;
 mod range_stream;
 mod support;
+mod tls;
 mod watch;

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use api::{Options, Server};
+use api::{Offer, Options, Port, Server};
 use model::Limits;
 use node::{AutoCompaction, Config, Node, Upkeep};
 use proto::etcdserverpb::PutRequest;
@@ -13,6 +13,7 @@ use proto::etcdserverpb::lease_client::LeaseClient;
 use proto::etcdserverpb::maintenance_client::MaintenanceClient;
 use proto::etcdserverpb::watch_client::WatchClient;
 use tempfile::TempDir;
+use tls::Acceptor;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch as latest;
@@ -35,6 +36,7 @@ pub(crate) struct Member {
     pub(crate) address: SocketAddr,
     node: Node,
     stop: latest::Sender<bool>,
+    server: Server,
     serving: JoinHandle<()>,
     _data: TempDir,
 }
@@ -84,8 +86,17 @@ impl Member {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("an address");
         let (stop, stopping) = latest::channel(false);
-        let serving = tokio::spawn(Server::new(node.handle(), options).run(listener, stopping));
-        Self { address, node, stop, serving, _data: data }
+        let server = Server::new(node.handle(), options);
+        let serving = tokio::spawn(server.clone().run(listener, stopping));
+        Self { address, node, stop, server, serving, _data: data }
+    }
+
+    /// Serves at another port as well, and says where.
+    pub(crate) async fn serve_at(&self, tls: Option<Acceptor>, offer: Offer) -> SocketAddr {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let address = listener.local_addr().expect("an address");
+        tokio::spawn(self.server.clone().run_at(Port { listener, tls, offer }, self.stop.subscribe()));
+        address
     }
 
     /// Ends the port, then the member.
