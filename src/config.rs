@@ -7,6 +7,7 @@ mod certificates;
 mod cluster;
 mod duration;
 mod file;
+mod port;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -20,6 +21,7 @@ use node::AutoCompaction;
 use certificates::TlsFlags;
 use cluster::check_peer_url;
 use duration::parse_duration;
+use port::PortFlags;
 
 pub(crate) use address::{Listen, Url};
 pub(crate) use cluster::parse_members;
@@ -27,9 +29,6 @@ pub(crate) use file::with_file;
 
 use crate::snapshot::SnapshotTask;
 use crate::upkeep::UpkeepFlags;
-
-/// What a request may be larger than its largest proposal on the wire, in bytes (etcd's figure).
-const REQUEST_OVERHEAD_BYTES: usize = 512 * 1024;
 
 /// Agreement for services: locks, elections, configuration, over the etcd v3 API and plain HTTP.
 #[derive(Debug, Parser)]
@@ -198,32 +197,8 @@ pub(crate) struct ServerFlags {
     /// Largest proposal in bytes
     #[arg(long, env = "ETCD_MAX_REQUEST_BYTES", default_value_t = 1_572_864)]
     max_request_bytes: usize,
-    /// Most HTTP/2 streams of one connection
-    #[arg(long, env = "ETCD_MAX_CONCURRENT_STREAMS", default_value_t = u32::MAX)]
-    max_concurrent_streams: u32,
-    /// How long a client's connection may be silent before it is asked whether it is alive
-    #[arg(long, env = "ETCD_GRPC_KEEPALIVE_INTERVAL", default_value = "2h")]
-    grpc_keepalive_interval: String,
-    /// How long it may take to answer
-    #[arg(long, env = "ETCD_GRPC_KEEPALIVE_TIMEOUT", default_value = "20s")]
-    grpc_keepalive_timeout: String,
-    /// Serve etcd's methods as JSON, below /v3/
-    #[arg(
-        long,
-        env = "ETCD_ENABLE_GRPC_GATEWAY",
-        action = clap::ArgAction::Set,
-        num_args = 0..=1,
-        require_equals = true,
-        default_value_t = true,
-        default_missing_value = "true"
-    )]
-    enable_grpc_gateway: bool,
-    /// Sites whose pages may read answers over HTTP; a list also opens the recipes' API to them
-    #[arg(long, env = "ETCD_CORS", value_delimiter = ',', default_value = "*")]
-    cors: Vec<String>,
-    /// Names that HTTP clients without TLS may call this member by
-    #[arg(long, env = "ETCD_HOST_WHITELIST", value_delimiter = ',', default_value = "*")]
-    host_whitelist: Vec<String>,
+    #[command(flatten)]
+    port: PortFlags,
     /// How history is forgotten without being asked
     #[arg(long, env = "ETCD_AUTO_COMPACTION_MODE", value_enum, default_value = "periodic")]
     auto_compaction_mode: CompactionMode,
@@ -322,16 +297,7 @@ impl ServerFlags {
             },
             listen,
             client_tls,
-            api: api::Options {
-                message_bytes_max: self.max_request_bytes + REQUEST_OVERHEAD_BYTES,
-                max_concurrent_streams: self.max_concurrent_streams,
-                ping_after: parse_duration(&self.grpc_keepalive_interval).context("--grpc-keepalive-interval")?,
-                ping_timeout: parse_duration(&self.grpc_keepalive_timeout).context("--grpc-keepalive-timeout")?,
-                serves_gateway: self.enable_grpc_gateway,
-                hosts: api::Names::of(&self.host_whitelist),
-                origins: api::Names::of(&self.cors),
-                ..api::Options::default()
-            },
+            api: self.port.options(self.max_request_bytes)?,
             log_level: self.log_level.clone(),
             log_format: self.log_format,
             log_outputs: self.log_outputs.clone(),

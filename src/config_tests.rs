@@ -125,6 +125,15 @@ fn a_file_says_what_flags_do_not() {
 }
 
 #[test]
+fn bounds_of_addresses_are_off_unless_they_are_said() {
+    let api = |flags: &[&str]| settings(flags).unwrap().api;
+    let open = api(&[]);
+    assert_eq!((open.connections_per_address_max, open.requests_per_second), (usize::MAX, None));
+    let bounded = api(&["--max-connections-per-address=3", "--max-requests-per-second=7"]);
+    assert_eq!((bounded.connections_per_address_max, bounded.requests_per_second.unwrap().get()), (3, 7));
+}
+
+#[test]
 fn refusals_name_the_flag_and_the_reason() {
     let cases: &[(&[&str], &str)] = &[
         (&["--election-timeout=400"], "--election-timeout (400 ms) must be at least five times"),
@@ -139,6 +148,7 @@ fn refusals_name_the_flag_and_the_reason() {
         (&["--cert-file=a", "--key-file=b", "--cipher-suites=RC4"], "not a cipher suite"),
         (&["--peer-auto-tls", "--peer-client-cert-auth"], "--peer-client-cert-auth needs"),
         (&["--listen-metrics-urls=127.0.0.1:1"], "begins with http:// or https://"),
+        (&["--max-connections=0"], "--max-connections must be above 0"),
         (&["--grpc-keepalive-interval=soon"], "--grpc-keepalive-interval"),
         (&["--listen-client-urls=http://example.org:1"], "must name an IP address or localhost"),
         (&["--listen-client-urls=http://127.0.0.1"], "the port is missing"),

@@ -2,6 +2,8 @@
 
 use tls::{ServerStream, common_name};
 
+use crate::admission::Allowance;
+
 /// The certificate that a client has shown and that was verified. In the extensions of each of its requests, gRPC and HTTP alike.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ClientCertificate {
@@ -26,12 +28,13 @@ pub(crate) struct Secured;
 pub(crate) struct Caller {
     pub(crate) secured: Option<Secured>,
     pub(crate) certificate: Option<ClientCertificate>,
+    pub(crate) allowance: Option<Allowance>,
 }
 
 impl Caller {
-    /// Who is at the other end of `stream`.
-    pub(crate) fn over_tls<S>(stream: &ServerStream<S>) -> Self {
-        Self { secured: Some(Secured), certificate: ClientCertificate::of(stream) }
+    /// The same, at the other end of `stream`.
+    pub(crate) fn over_tls<S>(self, stream: &ServerStream<S>) -> Self {
+        Self { secured: Some(Secured), certificate: ClientCertificate::of(stream), ..self }
     }
 
     /// Writes it into a request's extensions. Of a plain connection there is nothing to say, and nothing is spent.
@@ -41,6 +44,9 @@ impl Caller {
         }
         if let Some(certificate) = &self.certificate {
             extensions.insert(certificate.clone());
+        }
+        if let Some(allowance) = &self.allowance {
+            extensions.insert(allowance.clone());
         }
     }
 }

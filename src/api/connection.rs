@@ -19,6 +19,7 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_util::task::TaskTracker;
 
+use crate::admission::Allowance;
 use crate::caller::Caller;
 use crate::draining::Draining;
 use crate::face::Face;
@@ -88,20 +89,24 @@ impl Connections {
     }
 
     /// Serves one connection to its end.
-    pub(crate) async fn serve(self, stream: TcpStream) {
+    pub(crate) async fn serve(mut self, stream: TcpStream, allowance: Option<Allowance>) {
         // Nagle's algorithm holds small answers back until the last one is acknowledged: 40 ms a request.
         if let Err(error) = stream.set_nodelay(true) {
             tracing::debug!(%error, "a connection ended before it began");
             return;
         }
+        let caller = Caller { allowance, ..Caller::default() };
         match self.tls.clone() {
-            Some(tls) => self.serve_secured(stream, tls).await,
-            None => self.serve_stream(stream).await,
+            Some(tls) => self.serve_secured(stream, tls, caller).await,
+            None => {
+                self.face = self.face.to(caller);
+                self.serve_stream(stream).await;
+            }
         }
     }
 
     /// A client has as long for its handshake as for saying what it wants.
-    async fn serve_secured(mut self, stream: TcpStream, tls: Acceptor) {
+    async fn serve_secured(mut self, stream: TcpStream, tls: Acceptor, caller: Caller) {
         let accepted = tokio::select! {
             biased;
             () = self.draining.begun() => return,
@@ -109,7 +114,7 @@ impl Connections {
         };
         match accepted {
             Ok(Ok(stream)) => {
-                self.face = self.face.to(Caller::over_tls(&stream));
+                self.face = self.face.to(caller.over_tls(&stream));
                 self.serve_stream(stream).await;
             }
             Ok(Err(error)) => tracing::debug!(%error, "a TLS handshake failed"),

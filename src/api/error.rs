@@ -11,6 +11,11 @@ pub(crate) fn status(error: impl Into<Error>) -> Status {
     Status::new(code(&error), error.to_string())
 }
 
+/// The status of a request that its client may not ask yet: etcd's words, and the code that they are declared with.
+pub(crate) fn too_many_requests() -> Status {
+    Status::resource_exhausted(Unavailable::TooManyRequests.to_string())
+}
+
 /// The status that says why the membership was not changed.
 pub(crate) fn members_status(error: MembersError) -> Status {
     Status::new(code_of_members(error), format!("etcdserver: {error}"))

@@ -18,7 +18,9 @@ use hyper::service::Service;
 use prometheus_client::metrics::counter::Counter;
 use tower::Service as _;
 
+use crate::admission::is_one_too_many;
 use crate::caller::Caller;
+use crate::error::too_many_requests;
 use crate::frame::{Inbound, Outbound};
 use crate::grpc::Services;
 use crate::offer::Offer;
@@ -81,6 +83,10 @@ impl Service<Request<Incoming>> for Face {
         self.caller.mark(request.extensions_mut());
         if matches!(self.offer, Offer::Everything | Offer::Grpc) && is_grpc(&request) {
             let Traffic { received, sent } = &routes.traffic;
+            if is_one_too_many(request.uri().path(), request.extensions()) {
+                let refused = too_many_requests().into_http();
+                return Answer::Grpc(Box::pin(std::future::ready(Ok(refused))), sent.clone());
+            }
             let request = request.map(|body| Inbound::new(body, routes.message_bytes_max, received.clone()));
             return Answer::Grpc(routes.grpc.call(request), sent.clone());
         }

@@ -10,6 +10,7 @@ mod offer;
 mod options;
 mod server;
 
+mod admission;
 mod connection;
 mod draining;
 mod gather;

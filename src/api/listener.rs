@@ -5,14 +5,14 @@
 //! cut off.
 
 use std::io;
-use std::sync::Arc;
+use std::net::IpAddr;
 use std::time::Duration;
 
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::{sleep, timeout};
 
+use crate::admission::Admission;
 use crate::connection::Connections;
 use crate::draining::Draining;
 
@@ -24,7 +24,7 @@ const BACK_OFF: Duration = Duration::from_millis(50);
 pub(crate) async fn serve(
     listener: TcpListener,
     connections: Connections,
-    slots: Arc<Semaphore>,
+    admission: Admission,
     mut draining: Draining,
     drain_deadline: Duration,
 ) {
@@ -34,17 +34,16 @@ pub(crate) async fn serve(
             biased;
             () = draining.begun() => break,
             Some(ended) = tasks.join_next(), if !tasks.is_empty() => report(ended),
-            stream = accept(&listener) => {
-                if let Ok(slot) = Arc::clone(&slots).try_acquire_owned() {
+            (stream, address) = accept(&listener) => match admission.admit(address) {
+                Ok(admitted) => {
                     let connection = connections.clone();
                     tasks.spawn(async move {
-                        connection.serve(stream).await;
-                        drop(slot);
+                        connection.serve(stream, admitted.allowance()).await;
+                        drop(admitted);
                     });
-                } else {
-                    tracing::warn!("a connection was refused: there are as many as there may be");
                 }
-            }
+                Err(full) => tracing::warn!(%address, ?full, "a connection was refused: there are as many as there may be"),
+            },
         }
     }
     drop(listener);
@@ -65,15 +64,15 @@ async fn drain(mut tasks: JoinSet<()>, connections: &Connections, deadline: Dura
     }
 }
 
-/// The next connection.
+/// The next connection, and where it comes from.
 ///
 /// # Cancel safety
 ///
 /// No connection is lost when the call is dropped.
-async fn accept(listener: &TcpListener) -> TcpStream {
+async fn accept(listener: &TcpListener) -> (TcpStream, IpAddr) {
     loop {
         match listener.accept().await {
-            Ok((stream, _)) => return stream,
+            Ok((stream, address)) => return (stream, address.ip()),
             Err(error) if concerns_one_connection(&error) => {}
             Err(error) => {
                 tracing::warn!(%error, "cannot accept connections; trying again");

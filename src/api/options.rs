@@ -1,5 +1,6 @@
 //! What the listener is told at its start: bounds and deadlines, each with its reason.
 
+use std::num::NonZeroU32;
 use std::time::Duration;
 
 use crate::access::Names;
@@ -18,6 +19,11 @@ pub struct Options {
     /// Most connections at a time, over all listeners; more are accepted and closed at once. The process's limit of open
     /// files, less what the store needs, bounds it as well.
     pub connections_max: usize,
+    /// Most connections at a time from one address (of IPv6: one network of 64 bits).
+    pub connections_per_address_max: usize,
+    /// Most requests in a second from one address, and at once; none: any number. Keepalives, and what gives something back, are not
+    /// counted.
+    pub requests_per_second: Option<NonZeroU32>,
     /// How long a connection may take to say what it speaks, and an HTTP/1 one to send a request's head or to stay idle.
     pub head_deadline: Duration,
     /// How long a connection may be silent before it is asked whether it is alive (HTTP/2 only), and how long it may take to say so.
@@ -40,6 +46,8 @@ impl Default for Options {
             message_bytes_max: MESSAGE_BYTES_MAX,
             max_concurrent_streams: u32::MAX,
             connections_max: 65_536,
+            connections_per_address_max: usize::MAX,
+            requests_per_second: None,
             head_deadline: Duration::from_secs(5),
             ping_after: Duration::from_secs(2 * 3600),
             ping_timeout: Duration::from_secs(20),

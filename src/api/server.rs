@@ -10,6 +10,7 @@ use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, watch as latest};
 
 use crate::access::{self, Access};
+use crate::admission::Admission;
 use crate::connection::Connections;
 use crate::draining::Draining;
 use crate::face::Face;
@@ -41,7 +42,7 @@ pub struct Port {
 #[derive(Clone, Debug)]
 pub struct Server {
     connections: Connections,
-    slots: Arc<Semaphore>,
+    admission: Admission,
     drain: latest::Sender<bool>,
     options: Options,
 }
@@ -64,7 +65,11 @@ impl Server {
         let face = Face::new(services, guarded(http, &options), observation, traffic, options.message_bytes_max);
         Self {
             connections: Connections::new(face, &options, draining),
-            slots: Arc::new(Semaphore::new(connections_max(&options))),
+            admission: Admission::new(
+                connections_max(&options),
+                options.connections_per_address_max,
+                options.requests_per_second,
+            ),
             drain,
             options,
         }
@@ -80,7 +85,8 @@ impl Server {
     pub async fn run_at(self, port: Port, stop: latest::Receiver<bool>) {
         let draining = Draining::new(self.drain.subscribe());
         let connections = self.connections.at(port.tls, port.offer);
-        let serving = listener::serve(port.listener, connections, self.slots, draining, self.options.drain_deadline);
+        let serving =
+            listener::serve(port.listener, connections, self.admission, draining, self.options.drain_deadline);
         let told = async {
             Draining::new(stop).begun().await;
             self.drain.send_replace(true);

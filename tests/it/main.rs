@@ -14,4 +14,5 @@ mod full_disk;
 mod kill;
 mod library;
 mod restore;
+mod settings;
 mod start;

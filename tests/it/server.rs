@@ -49,10 +49,19 @@ impl Server {
         tokio::task::spawn_blocking(|| self.end()).await.expect("the member ends")
     }
 
+    /// Has the member read its settings again.
+    pub(crate) fn hang_up(&self) {
+        self.signal("-HUP");
+    }
+
+    fn signal(&self, name: &str) {
+        let pid = self.process.id().to_string();
+        assert!(Command::new("kill").args([name, &pid]).status().expect("kill runs").success());
+    }
+
     fn end(mut self) -> Duration {
         let asked = Instant::now();
-        let pid = self.process.id().to_string();
-        assert!(Command::new("kill").args(["-TERM", &pid]).status().expect("kill runs").success());
+        self.signal("-TERM");
         let status = wait(&mut self.process);
         assert!(status.success(), "the member ended with {status}");
         asked.elapsed()

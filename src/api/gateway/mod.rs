@@ -23,6 +23,8 @@ use axum::response::Response;
 use axum::routing::any;
 use tonic::{Code, Status};
 
+use crate::admission::is_one_too_many;
+use crate::error::too_many_requests;
 use crate::frame::{Inbound, Outbound};
 use crate::gateway::methods::{Method, Methods};
 use crate::grpc::Services;
@@ -71,6 +73,9 @@ async fn call(State(gateway): State<Gateway>, Path(path): Path<String>, request:
 impl Gateway {
     async fn forward(&self, method: &Method, request: Request) -> Result<Response, Status> {
         let Shared { services, traffic, message_bytes_max, .. } = &*self.0;
+        if is_one_too_many(method.grpc_path.path(), request.extensions()) {
+            return Err(too_many_requests());
+        }
         let (parts, body) = request.into_parts();
         let messages = requests::translate(method, body, *message_bytes_max).await?;
         let mut request = http::Request::new(Inbound::new(messages, *message_bytes_max, traffic.received.clone()));

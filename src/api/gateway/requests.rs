@@ -143,4 +143,12 @@ mod tests {
         assert!(has("content-type", "application/grpc") && has("te", "trailers"));
         assert_eq!(metadata.len(), 5, "{metadata:?}");
     }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_body_that_does_not_come_is_given_up() {
+        let begun = tokio::time::Instant::now();
+        let never = Body::from_stream(stream::pending::<Result<Bytes, std::convert::Infallible>>());
+        let status = whole(never, 10).await.expect_err("nothing comes");
+        assert_eq!((status.code(), begun.elapsed()), (tonic::Code::DeadlineExceeded, ARRIVAL_DEADLINE));
+    }
 }

@@ -32,6 +32,7 @@ mod problem_pages;
 
 mod envelope;
 mod frames;
+mod pace;
 mod reply;
 
 mod body;
@@ -47,7 +48,7 @@ mod range;
 mod value;
 
 use axum::Router;
-use axum::middleware::from_fn_with_state;
+use axum::middleware::{from_fn, from_fn_with_state};
 use axum::routing::{any, get};
 use node::Handle;
 use utoipa_axum::router::OpenApiRouter;
@@ -88,6 +89,7 @@ pub(crate) fn router(handle: Handle, draining: Draining) -> Router {
     routes
         .merge(site::routes(document))
         .method_not_allowed_fallback(envelope::method_not_allowed)
+        .layer(from_fn(pace::keep))
         .layer(from_fn_with_state(rest.clone(), envelope::seal))
         .with_state(rest)
 }

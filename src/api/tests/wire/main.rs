@@ -1,5 +1,6 @@
 //! The client port of a real member, over real sockets: what clients see, byte for byte where it matters.
 
+mod abuse;
 mod gateway;
 mod kv;
 mod lease;
