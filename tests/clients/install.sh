@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Installs what the tests need beyond Rust, from Debian's packages: etcd and etcdctl, protoc for the etcd-client crate, curl.
+# Installs what the tests need beyond Rust, from Debian's packages: etcd and etcdctl, protoc for the etcd-client crate,
+# curl, OpenSSL, and Python for its clients.
 set -euo pipefail
 
 missing=()
@@ -7,6 +8,8 @@ command -v etcd >/dev/null || missing+=(etcd-server)
 command -v etcdctl >/dev/null || missing+=(etcd-client)
 command -v protoc >/dev/null || missing+=(protobuf-compiler)
 command -v curl >/dev/null || missing+=(curl)
+command -v openssl >/dev/null || missing+=(openssl)
+python3 -c 'import venv, ensurepip' 2>/dev/null || missing+=(python3-venv)
 [ "${#missing[@]}" -gt 0 ] || exit 0
 
 echo "installing ${missing[*]}"

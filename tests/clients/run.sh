@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Real clients against a real member: etcdctl, the Rust crate etcd-client's own live tests, and curl as the README uses it; and
+# Real clients against a real member: etcdctl, the Rust crate etcd-client's and the Python package etcd3gw's own live tests, and curl as
+# the README uses it; TLS; and
 # a cluster of three as the README and docs/operations.md have it.
 # Prints one line a check and a closing count.
 set -euo pipefail
@@ -79,6 +80,10 @@ export QUORATE=$url
 check "examples/curl/kv.sh" timeout 60 examples/curl/kv.sh
 check "examples/curl/lock.sh" lock_example
 check "examples/curl/watch.sh" watch_example
+stop
+
+start etcd3gw
+check "etcd3gw's own tests" tests/clients/etcd3gw.sh "$url"
 stop
 
 start etcd-client

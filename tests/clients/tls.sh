@@ -32,6 +32,7 @@ default_ca = test
 dir = $work
 database = $work/index
 serial = $work/serial
+crlnumber = $work/crlnumber
 new_certs_dir = $work
 certificate = $work/ca.pem
 private_key = $work/ca.key
@@ -49,6 +50,7 @@ extendedKeyUsage = serverAuth,clientAuth
 CONF
 touch "$work/index"
 echo 1000 >"$work/serial"
+echo 01 >"$work/crlnumber"
 key ca
 openssl req -x509 -key "$work/ca.key" -subj "/CN=test authority" -days 2 -addext keyUsage=critical,keyCertSign,cRLSign -out "$work/ca.pem"
 sign member

@@ -120,7 +120,7 @@ fn dump(data: &std::path::Path) -> (bool, String, String) {
 #[test]
 fn flags_are_refused_with_their_name() {
     let (_folder, data) = fresh();
-    assert_refused(&data, &["--cert-file", "c.pem"], "--cert-file: TLS for clients is not part of this version");
+    assert_refused(&data, &["--cert-file", "c.pem"], "--cert-file and --key-file go together");
     assert_refused(&data, &["--election-timeout", "200"], "--election-timeout (200 ms)");
     let (code, said) = refused(&data, &["--no-such-flag"]);
     assert_eq!(code, Some(2));
