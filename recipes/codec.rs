@@ -5,8 +5,11 @@
 //!         | 2 prefix:bytes session enqueue value:bytes
 //!         | 3 key:bytes (0 | 1 token:i64)
 //!         | 50 edit | 51 publish | 52 label | 53 ack | 54 control     configuration: see the files in config/
+//!         | 20 prefix:bytes session value:bytes (0 | 1 about)
+//!         | 21 prefix:bytes term:i64 value:bytes (0 | 1 about)
 //! open    = lease:i64 ttl:i64 (0 | 1 key:bytes value:bytes)
 //! session = 0 lease:i64 | 1 open
+//! about   = prefix:bytes value:bytes
 //! enqueue = 0 | 1 | 2 waiting_max:u32          try only, in line, in a line of a bounded length
 //! bytes   = length:u32 octets                  tags are one byte; integers are little-endian, signed ones in two's complement
 //! ```
@@ -22,7 +25,7 @@ use model::{LeaseId, Revision};
 use thiserror::Error;
 
 use crate::config::{Acknowledge, ControlRollout, EditDraft, MoveLabel, Publish};
-use crate::{Acquire, Command, OpenSession, Release};
+use crate::{Acquire, Campaign, Command, OpenSession, Proclaim, Release};
 
 /// The bytes are not a command that this version knows. Coming from our own log this is a fault, from a peer a refusal.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -73,6 +76,14 @@ impl Command {
                 out.put_u8(54);
                 control.put(&mut out);
             }
+            Self::Campaign(campaign) => {
+                out.put_u8(20);
+                campaign.put(&mut out);
+            }
+            Self::Proclaim(proclaim) => {
+                out.put_u8(21);
+                proclaim.put(&mut out);
+            }
         }
         out.freeze()
     }
@@ -93,6 +104,8 @@ impl Command {
             52 => Self::MoveLabel(MoveLabel::get(from)?),
             53 => Self::Acknowledge(Acknowledge::get(from)?),
             54 => Self::ControlRollout(ControlRollout::get(from)?),
+            20 => Self::Campaign(Campaign::get(from)?),
+            21 => Self::Proclaim(Proclaim::get(from)?),
             _ => return Err(malformed("unknown command")),
         };
         if from.has_remaining() { Err(malformed("bytes after the command")) } else { Ok(command) }

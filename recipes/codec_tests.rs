@@ -7,7 +7,7 @@ use proptest::test_runner::RngSeed;
 
 use super::*;
 use crate::config::*;
-use crate::{Enqueue, Guard, Session, SessionRecord};
+use crate::{About, Enqueue, Guard, Session, SessionRecord};
 
 fn bytes() -> impl Strategy<Value = Bytes> {
     vec(any::<u8>(), 0..40).prop_map(Bytes::from)
@@ -125,6 +125,28 @@ fn configuration() -> impl Strategy<Value = Command> {
     ]
 }
 
+fn campaign() -> impl Strategy<Value = Campaign> {
+    (acquire(), option::of(about())).prop_map(|(Acquire { prefix, session, value, .. }, about)| Campaign {
+        prefix,
+        session,
+        value,
+        about,
+    })
+}
+
+fn proclaim() -> impl Strategy<Value = Proclaim> {
+    (bytes(), any::<i64>(), bytes(), option::of(about())).prop_map(|(prefix, term, value, about)| Proclaim {
+        prefix,
+        term: Revision::new(term),
+        value,
+        about,
+    })
+}
+
+fn about() -> impl Strategy<Value = About> {
+    (bytes(), bytes()).prop_map(|(prefix, value)| About { prefix, value })
+}
+
 fn command() -> impl Strategy<Value = Command> {
     let release =
         (bytes(), option::of(any::<i64>())).prop_map(|(key, token)| Release { key, token: token.map(Revision::new) });
@@ -133,6 +155,8 @@ fn command() -> impl Strategy<Value = Command> {
         acquire().prop_map(Command::Acquire),
         release.prop_map(Command::Release),
         configuration(),
+        campaign().prop_map(Command::Campaign),
+        proclaim().prop_map(Command::Proclaim),
     ]
 }
 

@@ -1,7 +1,7 @@
 //! The commands of all recipes, and how one is applied.
 
 use crate::config::{Acknowledge, ControlRollout, EditDraft, MoveLabel, Publish};
-use crate::{Acquire, Invalid, Ledger, OpenSession, Outcome, Release};
+use crate::{Acquire, Campaign, Invalid, Ledger, OpenSession, Outcome, Proclaim, Release};
 
 /// A recipe to carry out. A changed behaviour arrives as a new variant, never as a new meaning of an old one.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,6 +22,10 @@ pub enum Command {
     Acknowledge(Acknowledge),
     /// Stop a rollout, go on with it, end it.
     ControlRollout(ControlRollout),
+    /// Stand for election.
+    Campaign(Campaign),
+    /// Change the leader's value.
+    Proclaim(Proclaim),
 }
 
 impl Command {
@@ -40,6 +44,8 @@ impl Command {
             Self::MoveLabel(label) => label.check(),
             Self::Acknowledge(ack) => ack.check(),
             Self::ControlRollout(control) => control.check(),
+            Self::Campaign(campaign) => campaign.check(),
+            Self::Proclaim(proclaim) => proclaim.check(),
         }
     }
 }
@@ -62,5 +68,7 @@ pub fn apply<L: Ledger>(command: &Command, ledger: &mut L) -> Result<Outcome, L:
         Command::MoveLabel(label) => label.apply(ledger),
         Command::Acknowledge(ack) => ack.apply(ledger),
         Command::ControlRollout(control) => control.apply(ledger),
+        Command::Campaign(campaign) => campaign.apply(ledger),
+        Command::Proclaim(proclaim) => proclaim.apply(ledger),
     }
 }

@@ -16,10 +16,11 @@ mod session;
 mod mutex;
 
 pub mod config;
-mod guard;
+mod election;
 
 mod codec;
 mod command;
+mod guard;
 mod invalid;
 mod outcome;
 
@@ -28,6 +29,7 @@ pub mod testing;
 
 pub use codec::CodecError;
 pub use command::{Command, apply};
+pub use election::{About, Campaign, Proclaim, ProclaimOutcome};
 pub use guard::{GUARDS_MAX, Guard};
 pub use invalid::{Invalid, TTL_SECONDS_MAX};
 pub use ledger::Ledger;

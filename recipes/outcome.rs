@@ -1,7 +1,7 @@
 //! What came of a command: the same on every member, never sent or stored, because each member finds it by applying.
 
 use crate::config::{AckOutcome, ControlOutcome, EditOutcome, LabelOutcome, PublishOutcome};
-use crate::{AcquireOutcome, Invalid, ReleaseOutcome, SessionOutcome};
+use crate::{AcquireOutcome, Invalid, ProclaimOutcome, ReleaseOutcome, SessionOutcome};
 
 /// What came of a command, by recipe.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -10,7 +10,7 @@ pub enum Outcome {
     Invalid(Invalid),
     /// Of [`OpenSession`](crate::OpenSession).
     Session(SessionOutcome),
-    /// Of [`Acquire`](crate::Acquire).
+    /// Of [`Acquire`](crate::Acquire), and of [`Campaign`](crate::Campaign): a candidacy is a claim.
     Acquire(AcquireOutcome),
     /// Of [`Release`](crate::Release).
     Release(ReleaseOutcome),
@@ -24,4 +24,6 @@ pub enum Outcome {
     Acknowledge(AckOutcome),
     /// Of [`ControlRollout`](crate::config::ControlRollout).
     ControlRollout(ControlOutcome),
+    /// Of [`Proclaim`](crate::Proclaim).
+    Proclaim(ProclaimOutcome),
 }

@@ -7,7 +7,9 @@ use bytes::Bytes;
 use model::{KeyRange, KeyValue};
 
 use crate::testing::MemoryLedger;
-use crate::{Acquire, AcquireOutcome, Enqueue, Ledger, Release, ReleaseOutcome, Session};
+use crate::{
+    Acquire, AcquireOutcome, Campaign, Enqueue, Ledger, Proclaim, ProclaimOutcome, Release, ReleaseOutcome, Session,
+};
 
 /// What [`Acquire`] does, as etcd's client-side mutex does it.
 pub fn acquire(store: &mut MemoryLedger, acquire: &Acquire) -> AcquireOutcome {
@@ -47,6 +49,37 @@ pub fn release(store: &mut MemoryLedger, release: &Release) -> ReleaseOutcome {
     }
     store.delete_range(&KeyRange::Single(release.key.clone()));
     ReleaseOutcome::Released { token: current }
+}
+
+/// What [`Campaign`] without a record does, as etcd's client-side election does it: a claim whose value is the candidate's, and
+/// `If create_revision(key) == rev Then put` where the key has another value already.
+pub fn campaign(store: &mut MemoryLedger, campaign: &Campaign) -> AcquireOutcome {
+    let lease = campaign.session.lease();
+    let key = Bytes::from([&campaign.prefix[..], format!("{:x}", lease.get()).as_bytes()].concat());
+    if read(store, &key).is_some_and(|candidacy| candidacy.value != campaign.value) {
+        if store.lease_ttl(lease).is_none() {
+            return AcquireOutcome::SessionExpired;
+        }
+        store.put_all([(key, campaign.value.clone(), lease)]);
+    }
+    let claim = Acquire {
+        prefix: campaign.prefix.clone(),
+        session: campaign.session.clone(),
+        enqueue: Enqueue::Enqueue { waiting_max: None },
+        value: campaign.value.clone(),
+    };
+    acquire(store, &claim)
+}
+
+/// What [`Proclaim`] without a record does: put the leader's key if its create revision is the term.
+pub fn proclaim(store: &mut MemoryLedger, proclaim: &Proclaim) -> ProclaimOutcome {
+    let leader = first(store, &KeyRange::prefix(proclaim.prefix.clone()));
+    let Some(KeyValue { key, lease, .. }) = leader.clone().filter(|leader| leader.create_revision == proclaim.term)
+    else {
+        return ProclaimOutcome::NotLeader { leader };
+    };
+    store.put_all([(key.clone(), proclaim.value.clone(), lease)]);
+    ProclaimOutcome::Proclaimed { leader: read(store, &key).expect("it was put just now") }
 }
 
 /// The key below a prefix that was created first: etcd's range sorted by create revision, of limit 1.

@@ -43,6 +43,13 @@ pub(crate) enum Method {
     Hash,
     HashKv,
     Snapshot,
+    Lock,
+    Unlock,
+    Campaign,
+    Proclaim,
+    Leader,
+    Observe,
+    Resign,
 }
 
 impl Method {
@@ -52,7 +59,7 @@ impl Method {
     }
 
     /// In the order of their numbers.
-    const ALL: [Self; 24] = [
+    const ALL: [Self; 31] = [
         Self::Range,
         Self::RangeStream,
         Self::Put,
@@ -77,6 +84,13 @@ impl Method {
         Self::Hash,
         Self::HashKv,
         Self::Snapshot,
+        Self::Lock,
+        Self::Unlock,
+        Self::Campaign,
+        Self::Proclaim,
+        Self::Leader,
+        Self::Observe,
+        Self::Resign,
     ];
 
     /// Labels: kind of call, service, method.
@@ -106,6 +120,13 @@ impl Method {
             Self::Hash => ("unary", "etcdserverpb.Maintenance", "Hash"),
             Self::HashKv => ("unary", "etcdserverpb.Maintenance", "HashKV"),
             Self::Snapshot => ("server_stream", "etcdserverpb.Maintenance", "Snapshot"),
+            Self::Lock => ("unary", "v3lockpb.Lock", "Lock"),
+            Self::Unlock => ("unary", "v3lockpb.Lock", "Unlock"),
+            Self::Campaign => ("unary", "v3electionpb.Election", "Campaign"),
+            Self::Proclaim => ("unary", "v3electionpb.Election", "Proclaim"),
+            Self::Leader => ("unary", "v3electionpb.Election", "Leader"),
+            Self::Observe => ("server_stream", "v3electionpb.Election", "Observe"),
+            Self::Resign => ("unary", "v3electionpb.Election", "Resign"),
         };
         [("grpc_type", kind), ("grpc_service", service), ("grpc_method", method)]
     }

@@ -24,6 +24,13 @@ use crate::error::Error;
 use crate::handle::Handle;
 use crate::waiters::{ClaimState, Watched};
 
+/// How long to stand in line, and what becomes of the place after that.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Patience {
+    pub(crate) wait: Duration,
+    pub(crate) on_timeout: OnTimeout,
+}
+
 /// A claim followed from this member. Dropping it gives the place back, if the request that began it made it.
 #[derive(Debug)]
 pub struct ClaimStream {
@@ -57,9 +64,22 @@ impl Handle {
     ///
     /// Dropping the future gives back a place that it made.
     pub async fn claim(&self, identity: Identity, request: ClaimRequest) -> Result<ClaimOutcome, Error> {
-        let deadline = Instant::now() + request.wait;
-        let (prefix, on_timeout) = (request.prefix.clone(), request.on_timeout);
-        let (asked, place) = self.ask(identity.clone(), request).await?;
+        let patience = Patience { wait: request.wait, on_timeout: request.on_timeout };
+        let prefix = request.prefix.clone();
+        let command = self.acquire(request)?;
+        self.stand_in_line(identity, prefix, command, patience).await
+    }
+
+    /// Has a claim made by `command` in the line of `prefix`, and waits for it.
+    pub(crate) async fn stand_in_line(
+        &self,
+        identity: Identity,
+        prefix: Bytes,
+        command: recipes::Command,
+        Patience { wait, on_timeout }: Patience,
+    ) -> Result<ClaimOutcome, Error> {
+        let deadline = Instant::now() + wait;
+        let (asked, place) = self.ask(identity.clone(), command).await?;
         let (mut claim, is_new) = match asked {
             Asked::Answered(outcome) => return Ok(place.keep(outcome)),
             Asked::InLine { claim, is_new } => (claim, is_new),
@@ -102,7 +122,7 @@ impl Handle {
         request: ClaimRequest,
     ) -> Result<(ClaimOutcome, Option<ClaimStream>), Error> {
         let prefix = request.prefix.clone();
-        let (asked, place) = self.ask(identity, request).await?;
+        let (asked, place) = self.ask(identity, self.acquire(request)?).await?;
         let outcome = match asked {
             Asked::Answered(outcome) => outcome,
             Asked::InLine { claim, .. } => ClaimOutcome::Queued { claim },
@@ -223,27 +243,39 @@ impl Handle {
         Ok(OpenSession { lease, ttl: self.lease_ttl(ttl)?, record: Some(record) })
     }
 
-    /// Makes the claim. The place guards it from here on.
-    async fn ask(&self, identity: Identity, request: ClaimRequest) -> Result<(Asked, Place), Error> {
-        let session = match request.session {
+    /// The session that a claim is made for, as a command says it.
+    pub(crate) fn claimant(&self, session: SessionRequest) -> Result<recipes::Session, Error> {
+        Ok(match session {
             SessionRequest::Existing(lease) => recipes::Session::Existing(lease),
             SessionRequest::New { ttl, record_prefix, record } => {
                 recipes::Session::New(self.session(self.new_lease_id(), ttl, &record_prefix, record)?)
             }
-        };
+        })
+    }
+
+    fn acquire(&self, request: ClaimRequest) -> Result<recipes::Command, Error> {
+        let session = self.claimant(request.session)?;
         let enqueue = match request.queue {
             QueuePolicy::TryOnly => Enqueue::TryOnly,
             QueuePolicy::Enqueue { waiting_max } => Enqueue::Enqueue { waiting_max },
         };
-        let acquire = Acquire { prefix: request.prefix, session, enqueue, value: request.value };
-        let asking = Asking { acquire: Some(Box::pin(self.clone().acquire(identity, acquire))), handle: self.clone() };
+        Ok(recipes::Command::Acquire(Acquire { prefix: request.prefix, session, enqueue, value: request.value }))
+    }
+
+    /// Makes the claim. The place guards it from here on.
+    async fn ask(&self, identity: Identity, command: recipes::Command) -> Result<(Asked, Place), Error> {
+        let asking = Asking { answer: Some(Box::pin(self.clone().carry_out(identity, command))), handle: self.clone() };
         let (revision, outcome) = asking.await?;
         let place = Place::of(self, &outcome);
         Ok((Asked::new(revision, outcome), place))
     }
 
-    async fn acquire(self, identity: Identity, acquire: Acquire) -> Result<(Revision, AcquireOutcome), Error> {
-        match self.recipe(identity, recipes::Command::Acquire(acquire)).await? {
+    async fn carry_out(
+        self,
+        identity: Identity,
+        command: recipes::Command,
+    ) -> Result<(Revision, AcquireOutcome), Error> {
+        match self.recipe(identity, command).await? {
             (revision, recipes::Outcome::Acquire(outcome)) => Ok((revision, outcome)),
             (_, other) => unreachable!("a claim was answered by {other:?}"),
         }
@@ -347,7 +379,7 @@ impl Drop for Place {
 
 /// A claim on its way. Dropped before it is answered, it goes on by itself and gives back what it made.
 struct Asking {
-    acquire: Option<BoxFuture<'static, Result<(Revision, AcquireOutcome), Error>>>,
+    answer: Option<BoxFuture<'static, Result<(Revision, AcquireOutcome), Error>>>,
     handle: Handle,
 }
 
@@ -355,19 +387,19 @@ impl Future for Asking {
     type Output = Result<(Revision, AcquireOutcome), Error>;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        let acquire = self.acquire.as_mut().expect("a future is not polled after it was ready");
-        let answer = std::task::ready!(acquire.as_mut().poll(context));
-        self.acquire = None;
+        let coming = self.answer.as_mut().expect("a future is not polled after it was ready");
+        let answer = std::task::ready!(coming.as_mut().poll(context));
+        self.answer = None;
         Poll::Ready(answer)
     }
 }
 
 impl Drop for Asking {
     fn drop(&mut self) {
-        let Some(acquire) = self.acquire.take() else { return };
+        let Some(answer) = self.answer.take() else { return };
         let handle = self.handle.clone();
         tokio::spawn(async move {
-            if let Ok((_, outcome)) = acquire.await {
+            if let Ok((_, outcome)) = answer.await {
                 drop(Place::of(&handle, &outcome));
             }
         });

@@ -11,6 +11,7 @@ mod announcement;
 mod backup;
 mod backup_file;
 mod bootstrap;
+mod candidacies;
 mod checkpoint_pace;
 mod checkpoints;
 mod claim_outcome;
@@ -26,6 +27,7 @@ mod history;
 mod ids;
 mod inbox;
 mod keeper;
+mod key_follower;
 mod lease_calls;
 mod leases;
 mod measures;
@@ -36,11 +38,14 @@ mod restore;
 mod sink;
 mod space;
 mod start;
+#[cfg(test)]
+mod testing;
 mod waiters;
 
 pub use backup::{Backup, BackupPart};
 pub use backup_file::BackupError;
 pub use bootstrap::BootstrapError;
+pub use candidacies::{CampaignRequest, Requeue};
 pub use claim_outcome::{Claim, ClaimOutcome, ReleaseOutcome, Session};
 pub use claim_request::{ClaimRequest, OnTimeout, QueuePolicy, SessionRequest};
 pub use claims::ClaimStream;
@@ -49,6 +54,7 @@ pub use consensus::{CATCH_UP_ENTRIES, LeaseLife, Member, MemberChange, MembersEr
 pub use error::{Error, Unavailable};
 pub use handle::{Handle, Header, Status};
 pub use ids::{WallClock, cluster_id, member_id};
+pub use key_follower::{KeyFollower, Keys, Moved};
 pub use measures::Measured;
 pub use range_stream::{RangeEnd, RangePart, RangeStream};
 pub use restore::{BackupStatus, RestoreConfig, RestoreError, inspect, restore};

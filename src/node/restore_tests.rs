@@ -1,50 +1,13 @@
 //! A member's backup, and the members that are made of it.
 
-use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::time::Duration;
 
-use model::{Identity, KeyRange, LeaseId, Limits, PutRequest, RangeRequest, Rejection};
+use model::{Identity, KeyRange, LeaseId, PutRequest, RangeRequest, Rejection};
 use tempfile::TempDir;
-use tokio::time::Instant;
 
 use super::*;
-use crate::{AutoCompaction, ClusterState, Config, Error, Handle, Node, PeerListen, Upkeep};
-
-const URL: &str = "http://127.0.0.1:1";
-
-fn alone(name: &str, token: &str) -> InitialCluster {
-    let members = BTreeMap::from([(name.to_owned(), vec![URL.to_owned()])]);
-    InitialCluster { members, token: token.to_owned(), state: ClusterState::New }
-}
-
-async fn start(data_dir: PathBuf) -> Node {
-    let node = Node::start(Config {
-        name: "a".to_owned(),
-        data_dir,
-        initial_cluster: alone("a", "before"),
-        peer_urls: vec![URL.to_owned()],
-        peer_listen: PeerListen::At(vec!["http://127.0.0.1:0".to_owned()]),
-        peer_tls: None,
-        client_urls: vec!["http://127.0.0.1:2".to_owned()],
-        heartbeat_interval: Duration::from_millis(20),
-        election_timeout: Duration::from_millis(200),
-        snapshot_count: 100_000,
-        catch_up_entries: 5_000,
-        request_bytes_max: 1 << 20,
-        limits: Limits::default(),
-        auto_compaction: AutoCompaction::Off,
-        watch_progress_interval: Duration::from_secs(600),
-        strict_reconfig_check: true,
-        learners_max: 1,
-        upkeep: Upkeep::default(),
-    })
-    .await
-    .unwrap();
-    node.announced().await;
-    node.handle().wait_for_leader(Instant::now() + Duration::from_secs(10)).await.unwrap();
-    node
-}
+use crate::testing::{URL, alone, start};
+use crate::{Error, Handle};
 
 async fn put(handle: &Handle, key: &str, value: &str, lease: LeaseId) {
     let (key, value) = (key.to_owned().into(), value.to_owned().into());

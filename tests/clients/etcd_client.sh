@@ -30,7 +30,6 @@ printf '\n[workspace]\n' >>"$work/crate/Cargo.toml"
 sed -i "s/localhost:2379/$url/g" "$work/crate/tests/"*.rs
 
 not_served=(
-    test_lock test_election                                # v3lock and v3election
     test_auth test_role test_user                          # authentication (test_auth_* included)
     test_alarm test_snapshot test_cluster test_move_leader # the rest of maintenance, changes of membership
 )

@@ -9,4 +9,4 @@ mod response;
 mod tests;
 
 pub(crate) use request::{delete, put, range, txn, watch};
-pub(crate) use response::{delete_response, event, put_response, range_part, range_response, txn_response};
+pub(crate) use response::{delete_response, event, key_value, put_response, range_part, range_response, txn_response};

@@ -7,7 +7,8 @@ use model::{
 use proto::mvccpb::event::EventType;
 use proto::{etcdserverpb as pb, mvccpb};
 
-fn key_value(kv: KeyValue) -> mvccpb::KeyValue {
+/// A key with its value.
+pub(crate) fn key_value(kv: KeyValue) -> mvccpb::KeyValue {
     mvccpb::KeyValue {
         key: kv.key,
         create_revision: kv.create_revision.get(),

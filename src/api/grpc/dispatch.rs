@@ -11,6 +11,8 @@ use proto::etcdserverpb::kv_server::KvServer;
 use proto::etcdserverpb::lease_server::LeaseServer;
 use proto::etcdserverpb::maintenance_server::MaintenanceServer;
 use proto::etcdserverpb::watch_server::WatchServer;
+use proto::v3electionpb::election_server::ElectionServer;
+use proto::v3lockpb::lock_server::LockServer;
 use tonic::Status;
 use tonic::body::Body;
 use tonic::codegen::Service;
@@ -19,20 +21,24 @@ use tonic::service::Routes;
 
 use crate::grpc::cluster::Cluster;
 use crate::grpc::edge::Edge;
+use crate::grpc::election::Election;
 use crate::grpc::kv::Kv;
 use crate::grpc::lease::Lease;
+use crate::grpc::lock::Lock;
 use crate::grpc::maintenance::Maintenance;
 use crate::grpc::watch::Watch;
 
 type ResponseFuture = BoxFuture<'static, Result<Response<Body>, Infallible>>;
 
 /// Names under which reflection shows what is served.
-const SERVED: [&str; 5] = [
+const SERVED: [&str; 7] = [
     KvServer::<()>::NAME,
     WatchServer::<()>::NAME,
     LeaseServer::<()>::NAME,
     ClusterServer::<()>::NAME,
     MaintenanceServer::<()>::NAME,
+    LockServer::<()>::NAME,
+    ElectionServer::<()>::NAME,
 ];
 
 /// All services of a member.
@@ -43,6 +49,8 @@ pub(crate) struct Services {
     lease: LeaseServer<Lease>,
     cluster: ClusterServer<Cluster>,
     maintenance: MaintenanceServer<Maintenance>,
+    lock: LockServer<Lock>,
+    election: ElectionServer<Election>,
     /// Health and reflection, which are called seldom.
     others: Routes,
 }
@@ -55,7 +63,9 @@ impl Services {
             watch: WatchServer::new(Watch::new(edge.clone())).max_decoding_message_size(usize::MAX),
             lease: LeaseServer::new(Lease::new(edge.clone())).max_decoding_message_size(usize::MAX),
             cluster: ClusterServer::new(Cluster::new(edge.clone())).max_decoding_message_size(usize::MAX),
-            maintenance: MaintenanceServer::new(Maintenance::new(edge)).max_decoding_message_size(usize::MAX),
+            maintenance: MaintenanceServer::new(Maintenance::new(edge.clone())).max_decoding_message_size(usize::MAX),
+            lock: LockServer::new(Lock::new(edge.clone())).max_decoding_message_size(usize::MAX),
+            election: ElectionServer::new(Election::new(edge)).max_decoding_message_size(usize::MAX),
             others: others(),
         }
     }
@@ -71,6 +81,8 @@ impl Services {
             LeaseServer::<()>::NAME => self.lease.clone().call(request),
             ClusterServer::<()>::NAME => self.cluster.clone().call(request),
             MaintenanceServer::<()>::NAME => self.maintenance.clone().call(request),
+            LockServer::<()>::NAME => self.lock.clone().call(request),
+            ElectionServer::<()>::NAME => self.election.clone().call(request),
             _ => Box::pin(self.others.clone().call(request.map(Body::new))),
         }
     }

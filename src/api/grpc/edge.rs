@@ -51,6 +51,22 @@ impl Edge {
         self.shared.draining.clone()
     }
 
+    /// Waits for `answer`, but not beyond the word to stop. Dropping the answer gives up what it stands for.
+    ///
+    /// # Errors
+    ///
+    /// What the answer says; etcd's `server stopped`.
+    pub(crate) async fn unless_stopping<T>(
+        &self,
+        answer: impl Future<Output = Result<T, Status>>,
+    ) -> Result<T, Status> {
+        let mut draining = self.draining();
+        tokio::select! {
+            answer = answer => answer,
+            () = draining.begun() => Err(status(Unavailable::Stopped)),
+        }
+    }
+
     /// Where a fragmented watch response is cut, in bytes.
     pub(crate) fn message_bytes_max(&self) -> usize {
         self.shared.message_bytes_max

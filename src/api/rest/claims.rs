@@ -28,7 +28,7 @@ use super::reply::reply;
 use super::sessions::{Session, SessionRecord};
 
 /// When to come back for a place that was kept: at once, with a wait; who polls without one shall not do it faster.
-const QUEUED_RETRY_AFTER_S: &str = "1";
+pub(crate) const QUEUED_RETRY_AFTER_S: &str = "1";
 
 /// Takes a lock, or a place in its line. `session` is `new` to open a session in the same step. Asking again is safe.
 #[utoipa::path(

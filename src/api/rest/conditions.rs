@@ -3,11 +3,11 @@
 //! Entity tags of this API are numbers in quotes: the `mod_revision` of a key, the fencing token of a claim. Conditional
 //! writes are compared in the log entry itself, so there is no moment between check and write.
 
-use axum::http::header::ACCEPT;
+use axum::http::header::{ACCEPT, IF_MATCH};
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use model::Revision;
 
-use super::problem::Problem;
+use super::problem::{Kind, Problem};
 
 /// Most tags that are looked at.
 const TAGS_MAX: usize = 64;
@@ -55,6 +55,15 @@ impl Tags {
         }
     }
 
+    /// The one revision that a write has to name in `If-Match`; `meaning` says what that revision is.
+    pub(crate) fn required(headers: &HeaderMap, meaning: &str) -> Result<Revision, Problem> {
+        match Self::parse_one(headers, &IF_MATCH)? {
+            Some(Self::Listed(tags)) => Ok(tags[0]),
+            Some(Self::Any) => Err(Problem::invalid(format!("If-Match must name {meaning}; \"*\" says nothing here"))),
+            None => Err(Problem::new(Kind::PreconditionRequired, format!("If-Match must name {meaning}, in quotes"))),
+        }
+    }
+
     /// Whether something at `revision` is meant.
     pub(crate) fn matches(&self, revision: Revision) -> bool {
         match self {
@@ -85,8 +94,6 @@ pub(crate) fn accepts(headers: &HeaderMap, media_type: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use axum::http::header::IF_MATCH;
-
     use super::*;
 
     fn tags(value: &'static str) -> Result<Option<Tags>, Problem> {

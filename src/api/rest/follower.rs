@@ -160,7 +160,7 @@ impl Follower {
     }
 
     fn cursor(&self, revision: Revision) -> Cursor {
-        Cursor { epoch: self.epoch(), revision }
+        self.rest.cursor(revision)
     }
 
     async fn restart(&self, restart: Restart) -> Result<Phase, Problem> {

@@ -59,7 +59,7 @@ impl From<&KeyValue> for Waiter {
 }
 
 /// The last part of a claim's key.
-fn session_of(kv: &KeyValue) -> String {
+pub(crate) fn session_of(kv: &KeyValue) -> String {
     let start = kv.key.iter().rposition(|byte| *byte == b'/').map_or(0, |slash| slash + 1);
     String::from_utf8_lossy(&kv.key[start..]).into_owned()
 }
@@ -70,7 +70,12 @@ pub(crate) fn meta_of(value: &[u8]) -> Option<Value> {
 }
 
 /// A name is told where it is easily known: not knowing it is no reason to refuse an answer.
-async fn name_of_session(rest: &Rest, caller: &Identity, namespace: &Namespace, session: SessionId) -> Option<String> {
+pub(crate) async fn name_of_session(
+    rest: &Rest,
+    caller: &Identity,
+    namespace: &Namespace,
+    session: SessionId,
+) -> Option<String> {
     let key = recipes::contender_key(&namespace.session_records(), session.lease());
     let read = RangeRequest { serializable: true, ..RangeRequest::new(KeyRange::Single(key)) };
     let record = rest.handle.range(caller, read).await.ok()?.kvs.pop()?;

@@ -9,11 +9,14 @@
 mod openapi;
 mod site;
 
+mod candidate;
 mod changes;
 mod claim;
 mod claim_events;
 mod claim_request;
 mod claims;
+mod election_events;
+mod elections;
 mod follower;
 mod holder;
 mod kv;
@@ -23,6 +26,7 @@ mod locks;
 mod session_list;
 mod sessions;
 mod snapshot;
+mod telling;
 mod watch;
 
 mod problem;
@@ -45,17 +49,19 @@ mod page;
 mod path;
 mod query;
 mod range;
+mod resource;
 mod value;
 
 use axum::Router;
 use axum::middleware::{from_fn, from_fn_with_state};
 use axum::routing::{any, get};
+use model::Revision;
 use node::Handle;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::draining::Draining;
-use cursor::Epoch;
+use cursor::{Cursor, Epoch};
 use envelope::RequestIds;
 use problem::{Kind, Problem};
 
@@ -70,6 +76,11 @@ pub(crate) struct Rest {
 impl Rest {
     fn epoch(&self) -> Epoch {
         Epoch::of(self.handle.header().cluster_id)
+    }
+
+    /// The cursor of everything up to `revision`.
+    fn cursor(&self, revision: Revision) -> Cursor {
+        Cursor { epoch: self.epoch(), revision }
     }
 
     /// Waits for `answer`, but not beyond the word to stop. Dropping the answer gives up what it stands for.
@@ -118,6 +129,10 @@ fn of_namespace() -> OpenApiRouter<Rest> {
         .routes(routes!(locks::show))
         .routes(routes!(locks::check_token))
         .routes(routes!(claims::claim, claims::show, claims::release))
+        .routes(routes!(elections::show))
+        .routes(routes!(elections::stand, elections::show_candidacy, elections::resign))
+        .routes(routes!(elections::proclaim))
+        .routes(routes!(election_events::follow))
 }
 
 /// What exists once in the store.

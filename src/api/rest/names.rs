@@ -69,6 +69,11 @@ impl Namespace {
         (self.0 != VERBATIM_NAMESPACE).then(|| format!("/{}/locks/", self.0))
     }
 
+    /// Whether names are etcd prefixes here.
+    pub(crate) fn is_verbatim(&self) -> bool {
+        self.0 == VERBATIM_NAMESPACE
+    }
+
     /// Where the REST resources of the namespace are.
     pub(crate) fn url(&self) -> String {
         if self.0 == DEFAULT_NAMESPACE { "/v1".to_owned() } else { format!("/v1/ns/{}", self.0) }
@@ -86,12 +91,7 @@ pub(crate) struct Lock {
 impl Lock {
     /// The lock `name` of a namespace.
     pub(crate) fn parse(namespace: Namespace, name: &str) -> Result<Self, Problem> {
-        let is_dots = name == "." || name == "..";
-        if name.is_empty() || name.len() > NAME_BYTES_MAX || name.chars().any(char::is_control) || is_dots {
-            return Err(Problem::invalid(format!(
-                "a name has 1 to {NAME_BYTES_MAX} bytes, no control characters, and is neither '.' nor '..'"
-            )));
-        }
+        check_name(name)?;
         Ok(Self { namespace, name: name.to_owned() })
     }
 
@@ -110,7 +110,7 @@ impl Lock {
 
     /// Where a session's claim on it is.
     pub(crate) fn claim_url(&self, session: SessionId) -> String {
-        let name = utf8_percent_encode(&self.name, PATH_SEGMENT);
+        let name = escape_in_path(&self.name);
         format!("{}/locks/{name}/claims/{session}", self.namespace.url())
     }
 }
@@ -126,7 +126,24 @@ pub(crate) fn lock_of_claim(namespace: &Namespace, key: &[u8]) -> Option<String>
     percent_decode_str(escaped).decode_utf8().ok().map(Into::into)
 }
 
-fn escape(name: &str) -> String {
+/// Whether anything can be called so.
+pub(crate) fn check_name(name: &str) -> Result<(), Problem> {
+    let is_dots = name == "." || name == "..";
+    if name.is_empty() || name.len() > NAME_BYTES_MAX || name.chars().any(char::is_control) || is_dots {
+        return Err(Problem::invalid(format!(
+            "a name has 1 to {NAME_BYTES_MAX} bytes, no control characters, and is neither '.' nor '..'"
+        )));
+    }
+    Ok(())
+}
+
+/// A name as a part of a URL's path.
+pub(crate) fn escape_in_path(name: &str) -> impl std::fmt::Display + '_ {
+    utf8_percent_encode(name, PATH_SEGMENT)
+}
+
+/// A name as one part of a key.
+pub(crate) fn escape(name: &str) -> String {
     name.replace('%', "%25").replace('/', "%2F")
 }
 

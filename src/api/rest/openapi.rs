@@ -11,9 +11,11 @@ use utoipa_axum::router::OpenApiRouter;
 
 use super::changes::{Changes, KeyChange};
 use super::claim::LostClaim;
+use super::election_events::{Candidates, NoLeader};
 use super::follower::{Progress, Reset, Snapshot};
 use super::frames::Goaway;
 use super::problem;
+use super::telling::ToldAnew;
 
 /// Where the tenant form of paths begins.
 const TENANT_FORM: &str = "/v1/ns/{ns}/";
@@ -38,12 +40,14 @@ every change of the holder, so whatever a lock protects must refuse a token lowe
 /// What no handler's answer shows: what comes in streams; and what the groups of operations are.
 #[derive(utoipa::OpenApi)]
 #[openapi(
-    components(schemas(Changes, KeyChange, Snapshot, Reset, Progress, LostClaim, Goaway)),
+    components(schemas(Changes, KeyChange, Snapshot, Reset, Progress, LostClaim, Candidates, NoLeader, ToldAnew, Goaway)),
     tags(
         (name = "sessions", description = "A session is an etcd lease with a record of what it is. What is claimed for it lives as \
             long as it does."),
         (name = "locks", description = "One holder at a time, a fencing token for each, a line first come first served. The keys are \
             those of etcd's own locks, so `etcdctl lock` and these operations exclude each other."),
+        (name = "elections", description = "One leader at a time, a term for each, candidates first come first served. The keys are those \
+            of etcd's own elections, so `etcdctl elect` takes part."),
         (name = "kv", description = "The store's keys, as etcd's clients see them."),
         (name = "watch", description = "What there is and then what changes, without a gap."),
         (name = "problems", description = "What errors mean."),

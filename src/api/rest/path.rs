@@ -6,7 +6,7 @@ use bytes::Bytes;
 use model::{KEY_BYTES_MAX, Revision};
 use percent_encoding::percent_decode_str;
 
-use super::names::{Lock, Namespace, SessionId};
+use super::names::{Lock, Namespace, SessionId, check_name};
 use super::problem::{Kind, Problem};
 
 /// A namespace: `/v1/ns/{ns}/…`, or the default one.
@@ -31,6 +31,25 @@ pub(crate) struct OfClaim {
 pub(crate) struct OfNewClaim {
     pub(crate) lock: Lock,
     /// `None`: the session is to be opened with the claim.
+    pub(crate) session: Option<SessionId>,
+}
+
+/// `…/{things}/{name}`, for any kind of things.
+pub(crate) struct OfName {
+    pub(crate) namespace: Namespace,
+    pub(crate) name: String,
+}
+
+/// `…/{things}/{name}/{members}/{session}`, for any kind of things.
+pub(crate) struct OfMember {
+    pub(crate) of: OfName,
+    pub(crate) session: SessionId,
+}
+
+/// The same where a new session may be asked for.
+pub(crate) struct OfNewMember {
+    pub(crate) of: OfName,
+    /// `None`: the session is to be opened with the membership.
     pub(crate) session: Option<SessionId>,
 }
 
@@ -61,6 +80,20 @@ impl Params {
         match self.part("ns") {
             "" => Ok(Namespace::default()),
             text => Namespace::parse(text),
+        }
+    }
+
+    fn name(&self) -> Result<OfName, Problem> {
+        let name = self.part("name").to_owned();
+        check_name(&name)?;
+        Ok(OfName { namespace: self.namespace()?, name })
+    }
+
+    /// A session that is open, or `None` for `new`.
+    fn new_session(&self) -> Result<Option<SessionId>, Problem> {
+        match self.part("session") {
+            "new" => Ok(None),
+            id => SessionId::parse(id).map(Some),
         }
     }
 
@@ -108,11 +141,7 @@ impl<S: Send + Sync> FromRequestParts<S> for OfNewClaim {
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
         let params = Params::of(parts, state).await?;
-        let session = match params.part("session") {
-            "new" => None,
-            id => Some(SessionId::parse(id)?),
-        };
-        Ok(Self { lock: params.lock()?, session })
+        Ok(Self { lock: params.lock()?, session: params.new_session()? })
     }
 }
 
@@ -122,6 +151,32 @@ impl<S: Send + Sync> FromRequestParts<S> for OfToken {
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
         let params = Params::of(parts, state).await?;
         Ok(Self { lock: params.lock()?, token: parse_token(params.part("token"))? })
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for OfName {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        Params::of(parts, state).await?.name()
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for OfMember {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let params = Params::of(parts, state).await?;
+        Ok(Self { of: params.name()?, session: SessionId::parse(params.part("session"))? })
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for OfNewMember {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let params = Params::of(parts, state).await?;
+        Ok(Self { of: params.name()?, session: params.new_session()? })
     }
 }
 

@@ -22,6 +22,8 @@ pub(crate) enum Kind {
     PageExpired,
     VersionConflict,
     FencingTokenStale,
+    NotLeader,
+    PreconditionRequired,
     ValueTooLarge,
     RequestTooLarge,
     SnapshotTooLarge,
@@ -46,7 +48,7 @@ struct Entry {
 
 impl Kind {
     /// All kinds, in the order in which they are listed to readers.
-    pub(crate) const ALL: [Self; 29] = [
+    pub(crate) const ALL: [Self; 31] = [
         Self::InvalidRequest,
         Self::NotFound,
         Self::MethodNotAllowed,
@@ -64,6 +66,8 @@ impl Kind {
         Self::PageExpired,
         Self::VersionConflict,
         Self::FencingTokenStale,
+        Self::NotLeader,
+        Self::PreconditionRequired,
         Self::ValueTooLarge,
         Self::RequestTooLarge,
         Self::SnapshotTooLarge,
@@ -133,6 +137,8 @@ impl Kind {
             | Self::PageExpired
             | Self::VersionConflict
             | Self::FencingTokenStale
+            | Self::NotLeader
+            | Self::PreconditionRequired
             | Self::ValueTooLarge
             | Self::RequestTooLarge
             | Self::SnapshotTooLarge
@@ -253,6 +259,19 @@ impl Kind {
                 StatusCode::PRECONDITION_FAILED,
                 "The fencing token is not that of the present claim",
                 "The session's claim is a newer one than the token is of. It was left alone. `current_token` is its token.",
+            ),
+            Self::NotLeader => row(
+                "not-leader",
+                StatusCode::PRECONDITION_FAILED,
+                "The term is not that of the present leader",
+                "Somebody else leads by now, or nobody. `current_token` is the term of who leads. Nothing was written. Stop whatever \
+                 was done as the leader.",
+            ),
+            Self::PreconditionRequired => row(
+                "precondition-required",
+                StatusCode::PRECONDITION_REQUIRED,
+                "The request must say what it expects",
+                "This write is only safe together with what it builds on: send If-Match, as `detail` says. Nothing was written.",
             ),
             Self::ValueTooLarge => row(
                 "value-too-large",

@@ -5,8 +5,9 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
 use model::KeyValue;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::ToSchema;
 
@@ -102,6 +103,30 @@ impl Wanted {
             mod_revision: kv.mod_revision.get(),
             version: kv.version,
             session: kv.lease.is_some().then(|| format!("{:x}", kv.lease.get())),
+        }
+    }
+}
+
+/// How a value is given in a document.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum GivenAs {
+    /// As the text that it is.
+    #[default]
+    Utf8,
+    /// In base64.
+    Base64,
+}
+
+impl GivenAs {
+    /// The bytes that `text` stands for.
+    pub(crate) fn read(self, text: String) -> Result<Bytes, Problem> {
+        match self {
+            Self::Utf8 => Ok(text.into()),
+            Self::Base64 => {
+                let bytes = STANDARD.decode(&text).map_err(|error| Problem::invalid(format!("value: {error}")))?;
+                Ok(bytes.into())
+            }
         }
     }
 }

@@ -58,14 +58,19 @@ pub(crate) async fn watch(
 ) -> Result<Response, Problem> {
     let range = range(&mut query)?;
     let wanted = Wanted::of(&mut query)?;
-    let parameter = query.text("cursor")?;
+    let since = since(&mut query, &headers)?;
     query.finish()?;
-    let header = headers.get(LAST_EVENT_ID).map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned());
-    let since = Since::of(header.or(parameter).filter(|cursor| !cursor.is_empty()));
     let wish = Wish { caller, range, wanted, request_id: request_id.to_string() };
     let framing = Framing::accepted(&headers).unwrap_or(Framing::EventStream);
     let follower = rest.unless_stopping(Follower::open(rest.clone(), wish, since)).await??;
     Ok(respond(framing, follower))
+}
+
+/// How far the client says that it has come: in `Last-Event-ID`, or else in the parameter `cursor`.
+pub(crate) fn since(query: &mut Query, headers: &HeaderMap) -> Result<Since, Problem> {
+    let parameter = query.text("cursor")?;
+    let header = headers.get(LAST_EVENT_ID).map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned());
+    Ok(Since::of(header.or(parameter).filter(|cursor| !cursor.is_empty())))
 }
 
 fn range(query: &mut Query) -> Result<KeyRange, Problem> {

@@ -11,7 +11,8 @@ use proto::etcdserverpb::{
 
 use super::target::Step;
 
-type Case = (&'static str, Step);
+/// A step, and what is tried with it.
+pub(crate) type Case = (&'static str, Step);
 
 fn bytes(text: &'static str) -> Bytes {
     Bytes::from_static(text.as_bytes())

@@ -9,6 +9,7 @@
 //! it refuses). Quorate refuses all of them, so that a key changes at most once in a revision.
 
 mod cases;
+mod coordination;
 mod gateway;
 mod random;
 mod target;
@@ -29,15 +30,7 @@ async fn answers_are_etcds() {
     let mut theirs = Target::connect(&etcd.url).await;
     let mut ours = Target::connect(&server.url).await;
 
-    let mut wrong = Vec::new();
-    for (name, step) in cases::cases() {
-        let (expected, got) = (theirs.run(&step).await, ours.run(&step).await);
-        let known = KNOWN_DIFFERENCES.iter().any(|(case, _)| *case == name);
-        if (expected != got) != known {
-            wrong.push(format!("{name}: {step:?}\n  etcd    {expected}\n  quorate {got}"));
-        }
-    }
-    assert!(wrong.is_empty(), "{} cases:\n{}", wrong.len(), wrong.join("\n"));
+    compare(&mut theirs, &mut ours, cases::cases()).await;
 
     for (number, step) in random::program(0x5eed, 3_000).into_iter().enumerate() {
         let (expected, got) = (theirs.run(&step).await, ours.run(&step).await);
@@ -49,6 +42,31 @@ async fn answers_are_etcds() {
         let (expected, got) = (theirs.watch(&create).await, ours.watch(&create).await);
         assert_eq!(got, expected, "watch {name}: {create:?}");
     }
+}
+
+/// Runs cases on both servers; what differs must be listed.
+async fn compare(theirs: &mut Target, ours: &mut Target, cases: Vec<cases::Case>) {
+    let mut wrong = Vec::new();
+    for (name, step) in cases {
+        let (expected, got) = (theirs.run(&step).await, ours.run(&step).await);
+        let known = KNOWN_DIFFERENCES.iter().any(|(case, _)| *case == name);
+        if (expected != got) != known {
+            wrong.push(format!("{name}: {step:?}\n  etcd    {expected}\n  quorate {got}"));
+        }
+    }
+    assert!(wrong.is_empty(), "{} cases:\n{}", wrong.len(), wrong.join("\n"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+#[ignore = "needs Debian's etcd-server; `make test` runs it"]
+async fn locks_and_elections_are_etcds() {
+    let (folder, data) = fresh();
+    let etcd = Etcd::start(&folder.path().join("etcd"));
+    let server = Server::start(&data, &[]);
+    let mut theirs = Target::connect(&etcd.url).await;
+    let mut ours = Target::connect(&server.url).await;
+    let head = ours.revision().await;
+    compare(&mut theirs, &mut ours, coordination::cases(head)).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]

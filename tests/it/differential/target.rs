@@ -13,6 +13,10 @@ use proto::etcdserverpb::{
     LeaseRevokeRequest, LeaseTimeToLiveRequest, PutRequest, RangeRequest, ResponseHeader, TxnRequest,
     WatchCreateRequest, WatchRequest, WatchResponse, watch_request,
 };
+use proto::v3electionpb::election_client::ElectionClient;
+use proto::v3electionpb::{CampaignRequest, LeaderRequest, ProclaimRequest, ResignRequest};
+use proto::v3lockpb::lock_client::LockClient;
+use proto::v3lockpb::{LockRequest, UnlockRequest};
 use tonic::transport::{Channel, Endpoint};
 use tonic::{Response, Status};
 
@@ -29,6 +33,12 @@ pub(crate) enum Step {
     KeepAlive(LeaseKeepAliveRequest),
     TimeToLive(LeaseTimeToLiveRequest),
     Leases,
+    Lock(LockRequest),
+    Unlock(UnlockRequest),
+    Campaign(CampaignRequest),
+    Proclaim(ProclaimRequest),
+    Leader(LeaderRequest),
+    Resign(ResignRequest),
 }
 
 /// A real etcd. Dropped, it is killed.
@@ -69,6 +79,8 @@ pub(crate) struct Target {
     kv: KvClient<Channel>,
     lease: LeaseClient<Channel>,
     watch: WatchClient<Channel>,
+    lock: LockClient<Channel>,
+    election: ElectionClient<Channel>,
 }
 
 impl Target {
@@ -81,7 +93,13 @@ impl Target {
             let Ok(channel) = endpoint.connect().await else { continue };
             let mut kv = KvClient::new(channel.clone());
             if kv.range(RangeRequest { key: "k".into(), ..RangeRequest::default() }).await.is_ok() {
-                return Self { kv, lease: LeaseClient::new(channel.clone()), watch: WatchClient::new(channel) };
+                return Self {
+                    kv,
+                    lease: LeaseClient::new(channel.clone()),
+                    watch: WatchClient::new(channel.clone()),
+                    lock: LockClient::new(channel.clone()),
+                    election: ElectionClient::new(channel),
+                };
             }
         }
         panic!("{url} does not answer");
@@ -120,6 +138,12 @@ impl Target {
                 }
                 answer(answered, |leases| &mut leases.header)
             }
+            Step::Lock(lock) => answer(self.lock.lock(lock).await, |lock| &mut lock.header),
+            Step::Unlock(unlock) => answer(self.lock.unlock(unlock).await, |unlock| &mut unlock.header),
+            Step::Campaign(campaign) => answer(self.election.campaign(campaign).await, |won| &mut won.header),
+            Step::Proclaim(proclaim) => answer(self.election.proclaim(proclaim).await, |done| &mut done.header),
+            Step::Leader(of) => answer(self.election.leader(of).await, |leader| &mut leader.header),
+            Step::Resign(resign) => answer(self.election.resign(resign).await, |done| &mut done.header),
         }
     }
 

@@ -2,6 +2,7 @@
 
 mod bad_input;
 mod claims;
+mod elections;
 mod kv;
 mod locks;
 mod pages;

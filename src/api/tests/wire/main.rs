@@ -1,9 +1,11 @@
 //! The client port of a real member, over real sockets: what clients see, byte for byte where it matters.
 
 mod abuse;
+mod election;
 mod gateway;
 mod kv;
 mod lease;
+mod lock;
 mod maintenance;
 mod others;
 mod port;

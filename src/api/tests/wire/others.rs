@@ -5,8 +5,6 @@ use proto::etcdserverpb::auth_client::AuthClient;
 use proto::etcdserverpb::{
     AuthEnableRequest, HashKvRequest, MemberListRequest, PutRequest, SnapshotRequest, StatusRequest,
 };
-use proto::v3lockpb::LockRequest;
-use proto::v3lockpb::lock_client::LockClient;
 use tonic::Code;
 use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_check_response::ServingStatus;
@@ -106,8 +104,6 @@ async fn what_is_not_served_says_so() {
     let member = Member::start().await;
     let auth = AuthClient::new(member.channel().await).auth_enable(AuthEnableRequest {}).await;
     assert_eq!(auth.expect_err("not yet").code(), Code::Unimplemented);
-    let lock = LockClient::new(member.channel().await).lock(LockRequest::default()).await;
-    assert_eq!(lock.expect_err("not yet").code(), Code::Unimplemented);
     member.stop().await;
 }
 
@@ -135,7 +131,7 @@ async fn reflection_lists_what_is_served() {
     let answer = answers.message().await.expect("an answer").expect("not the end").message_response;
     let Some(MessageResponse::ListServicesResponse(list)) = answer else { panic!("{answer:?}") };
     let names: Vec<&str> = list.service.iter().map(|service| service.name.as_str()).collect();
-    for name in ["etcdserverpb.KV", "etcdserverpb.Watch", "etcdserverpb.Lease"] {
+    for name in ["etcdserverpb.KV", "etcdserverpb.Watch", "v3lockpb.Lock", "v3electionpb.Election"] {
         assert!(names.contains(&name), "{names:?}");
     }
     assert!(!names.contains(&"etcdserverpb.Auth"), "{names:?}");
