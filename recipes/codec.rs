@@ -7,6 +7,7 @@
 //!         | 50 edit | 51 publish | 52 label | 53 ack | 54 control     configuration: see the files in config/
 //!         | 20 prefix:bytes session value:bytes (0 | 1 about)
 //!         | 21 prefix:bytes term:i64 value:bytes (0 | 1 about)
+//!         | 25 … 37 synchronisers: see the files in sync/
 //! open    = lease:i64 ttl:i64 (0 | 1 key:bytes value:bytes)
 //! session = 0 lease:i64 | 1 open
 //! about   = prefix:bytes value:bytes
@@ -25,6 +26,7 @@ use model::{LeaseId, Revision};
 use thiserror::Error;
 
 use crate::config::{Acknowledge, ControlRollout, EditDraft, MoveLabel, Publish};
+use crate::sync::SyncCommand;
 use crate::{Acquire, Campaign, Command, OpenSession, Proclaim, Release};
 
 /// The bytes are not a command that this version knows. Coming from our own log this is a fault, from a peer a refusal.
@@ -84,6 +86,7 @@ impl Command {
                 out.put_u8(21);
                 proclaim.put(&mut out);
             }
+            Self::Sync(sync) => sync.put(&mut out),
         }
         out.freeze()
     }
@@ -106,6 +109,7 @@ impl Command {
             54 => Self::ControlRollout(ControlRollout::get(from)?),
             20 => Self::Campaign(Campaign::get(from)?),
             21 => Self::Proclaim(Proclaim::get(from)?),
+            tag @ 25..=49 => Self::Sync(SyncCommand::get(tag, from)?),
             _ => return Err(malformed("unknown command")),
         };
         if from.has_remaining() { Err(malformed("bytes after the command")) } else { Ok(command) }

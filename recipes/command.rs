@@ -1,6 +1,7 @@
 //! The commands of all recipes, and how one is applied.
 
 use crate::config::{Acknowledge, ControlRollout, EditDraft, MoveLabel, Publish};
+use crate::sync::SyncCommand;
 use crate::{Acquire, Campaign, Invalid, Ledger, OpenSession, Outcome, Proclaim, Release};
 
 /// A recipe to carry out. A changed behaviour arrives as a new variant, never as a new meaning of an old one.
@@ -26,6 +27,8 @@ pub enum Command {
     Campaign(Campaign),
     /// Change the leader's value.
     Proclaim(Proclaim),
+    /// Barriers, latches, counters, groups, queues.
+    Sync(SyncCommand),
 }
 
 impl Command {
@@ -46,6 +49,7 @@ impl Command {
             Self::ControlRollout(control) => control.check(),
             Self::Campaign(campaign) => campaign.check(),
             Self::Proclaim(proclaim) => proclaim.check(),
+            Self::Sync(sync) => sync.check(),
         }
     }
 }
@@ -70,5 +74,6 @@ pub fn apply<L: Ledger>(command: &Command, ledger: &mut L) -> Result<Outcome, L:
         Command::ControlRollout(control) => control.apply(ledger),
         Command::Campaign(campaign) => campaign.apply(ledger),
         Command::Proclaim(proclaim) => proclaim.apply(ledger),
+        Command::Sync(sync) => sync.apply(ledger),
     }
 }

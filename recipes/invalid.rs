@@ -26,6 +26,9 @@ pub enum Invalid {
     /// The TTL must be from 1 to [`TTL_SECONDS_MAX`] seconds.
     #[error("a session lives for 1 to 9000000000 seconds")]
     TtlOutOfRange,
+    /// A count of parties is at least 1, and bounded where they are keys of one recipe.
+    #[error("a count is between 1 and what the recipe allows")]
+    CountOutOfRange,
     /// A session record below the prefix would itself contend, and in the same revision as the claim.
     #[error("the session record lies below the prefix contended for")]
     RecordContends,

@@ -18,9 +18,11 @@ mod mutex;
 pub mod config;
 mod election;
 
+mod guard;
+pub mod sync;
+
 mod codec;
 mod command;
-mod guard;
 mod invalid;
 mod outcome;
 

@@ -1,6 +1,7 @@
 //! What came of a command: the same on every member, never sent or stored, because each member finds it by applying.
 
 use crate::config::{AckOutcome, ControlOutcome, EditOutcome, LabelOutcome, PublishOutcome};
+use crate::sync::SyncOutcome;
 use crate::{AcquireOutcome, Invalid, ProclaimOutcome, ReleaseOutcome, SessionOutcome};
 
 /// What came of a command, by recipe.
@@ -26,4 +27,6 @@ pub enum Outcome {
     ControlRollout(ControlOutcome),
     /// Of [`Proclaim`](crate::Proclaim).
     Proclaim(ProclaimOutcome),
+    /// Of [`SyncCommand`](crate::sync::SyncCommand).
+    Sync(SyncOutcome),
 }

@@ -337,7 +337,7 @@ impl Asked {
 
 /// A place made by a request: given back when dropped, unless kept.
 #[derive(Debug)]
-struct Place {
+pub(crate) struct Place {
     made: Option<(Handle, Bytes, Revision)>,
 }
 
@@ -357,8 +357,13 @@ impl Place {
         Self { made }
     }
 
+    /// The place of a party that waits with others, made by a request if it is new.
+    pub(crate) fn of_party(handle: &Handle, party: &KeyValue, is_new: bool) -> Self {
+        Self { made: is_new.then(|| (handle.clone(), party.key.clone(), party.create_revision)) }
+    }
+
     /// The client hears of the place: from here on it is the client's.
-    fn keep<T>(mut self, answer: T) -> T {
+    pub(crate) fn keep<T>(mut self, answer: T) -> T {
         self.made = None;
         answer
     }

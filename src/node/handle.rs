@@ -18,6 +18,7 @@ use crate::error::{Error, Unavailable};
 use crate::keeper::KeeperHandle;
 use crate::measures::{Measured, Measures};
 use crate::proposer::Proposer;
+use crate::queues::Turns;
 use crate::waiters::WaitersHandle;
 
 /// Keys of a range that are read at once, which keeps other requests waiting for a fraction of a millisecond. Handing the read
@@ -75,6 +76,7 @@ pub(crate) struct Inner {
     pub(crate) measures: Arc<Measures>,
     pub(crate) keeper: KeeperHandle,
     pub(crate) waiters: WaitersHandle,
+    pub(crate) turns: Turns,
     pub(crate) defragment: Arc<Notify>,
     pub(crate) stopping: latest::Receiver<bool>,
 }

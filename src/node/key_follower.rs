@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use bytes::Bytes;
-use model::{Event, EventKind, Identity, KeyRange, KeyValue, RangeRequest, Revision};
+use model::{Event, EventKind, Identity, KeyRange, KeyValue, RangeRequest, Rejection, Revision};
 use tokio::time::{Instant, timeout_at};
 use watch::{Selection, WatchMessage, WatchRequest, WatchStream};
 
@@ -139,20 +139,46 @@ impl Handle {
         caller: &Identity,
         range: KeyRange,
         wait: Duration,
-        mut decide: impl FnMut(&Keys) -> Option<T>,
+        decide: impl FnMut(&Keys) -> Option<T>,
     ) -> Result<Option<T>, Error> {
-        let deadline = Instant::now() + wait;
-        let mut follower = self.follow_keys(caller, range).await?;
-        loop {
-            if let Some(decided) = decide(follower.keys()) {
-                return Ok(Some(decided));
-            }
-            match timeout_at(deadline, follower.moved()).await {
-                Ok(Ok(_)) => {}
-                Ok(Err(Error::Unavailable(Unavailable::Stopped))) | Err(_) => return Ok(None),
-                Ok(Err(error)) => return Err(error),
-            }
-        }
+        let follower = self.follow_keys(caller, range).await?;
+        follower.wait_until(wait, decide).await
+    }
+
+    /// As [`Handle::wait_until`], beginning with what the keys were at revision `since`: nothing that came after it is missed, unless
+    /// history was compacted up to there.
+    pub(crate) async fn wait_since<T>(
+        &self,
+        caller: &Identity,
+        range: KeyRange,
+        since: Revision,
+        wait: Duration,
+        decide: impl FnMut(&Keys) -> Option<T>,
+    ) -> Result<Option<T>, Error> {
+        let follower = match self.follow_keys_since(caller, range.clone(), since).await {
+            Err(Error::Rejected(Rejection::Compacted)) => self.follow_keys(caller, range).await?,
+            follower => follower?,
+        };
+        follower.wait_until(wait, decide).await
+    }
+
+    /// The keys of `range` as they are now, linearizably.
+    ///
+    /// # Errors
+    ///
+    /// See [`Error`].
+    pub async fn keys(&self, caller: &Identity, range: KeyRange) -> Result<Keys, Error> {
+        self.read_keys(caller, RangeRequest::new(range)).await
+    }
+
+    /// How many keys of `range` there are now, linearizably, and the revision.
+    ///
+    /// # Errors
+    ///
+    /// See [`Error`].
+    pub async fn count(&self, caller: &Identity, range: KeyRange) -> Result<(usize, Revision), Error> {
+        let read = self.range(caller, RangeRequest { count_only: true, ..RangeRequest::new(range) }).await?;
+        Ok((usize::try_from(read.count).unwrap_or(0), read.revision))
     }
 
     async fn read_keys(&self, caller: &Identity, read: RangeRequest) -> Result<Keys, Error> {
@@ -178,6 +204,25 @@ impl KeyFollower {
     #[must_use]
     pub const fn keys(&self) -> &Keys {
         &self.keys
+    }
+
+    /// Follows until `decide` says something; `None` as [`Handle::wait_until`].
+    async fn wait_until<T>(
+        mut self,
+        wait: Duration,
+        mut decide: impl FnMut(&Keys) -> Option<T>,
+    ) -> Result<Option<T>, Error> {
+        let deadline = Instant::now() + wait;
+        loop {
+            if let Some(decided) = decide(&self.keys) {
+                return Ok(Some(decided));
+            }
+            match timeout_at(deadline, self.moved()).await {
+                Ok(Ok(_)) => {}
+                Ok(Err(Error::Unavailable(Unavailable::Stopped))) | Err(_) => return Ok(None),
+                Ok(Err(error)) => return Err(error),
+            }
+        }
     }
 
     /// Waits until the keys are as of another revision, the next one that touches them.

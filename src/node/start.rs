@@ -24,6 +24,7 @@ use crate::inbox::{FactReceiver, facts};
 use crate::keeper::keeper;
 use crate::measures::Measures;
 use crate::proposer::Proposer;
+use crate::queues::Turns;
 use crate::sink::Fan;
 use crate::space::SpaceWatch;
 use crate::waiters::waiters;
@@ -253,6 +254,7 @@ impl Node {
             measures,
             keeper: keeper_handle,
             waiters: waiters_handle,
+            turns: Turns::default(),
             defragment,
             stopping,
         });

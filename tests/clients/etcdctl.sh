@@ -73,3 +73,21 @@ expect_in 'watch was canceled (etcdserver: mvcc: required revision has been comp
 
 # The lock of etcdctl, and nobody else, while it runs.
 expect_in 'held' etcdctl lock /locks/e echo held
+
+# The election of etcdctl, seen and joined over REST: who resigns is followed by who waits, whichever way they came.
+leader() { curl -s "$1/v1/elections/e" | sed -n 's/.*"leader":{[^}]*"value":"\([^"]*\)".*/\1/p'; }
+until_leads() { # url, value
+    for _ in $(seq 200); do
+        [ "$(leader "$1")" = "$2" ] && return
+        sleep 0.05
+    done
+    curl -s "$1/v1/elections/e"
+    exit 1
+}
+etcdctl elect /default/elections/e theirs >/dev/null 2>&1 &
+candidate=$!
+until_leads "$1" theirs
+expect 202 curl -s -o /dev/null -w '%{http_code}' -X PUT "$1/v1/elections/e/candidates/new" \
+    -H 'content-type: application/json' -d '{"value":"ours","ttl":"60s"}'
+kill "$candidate" && wait "$candidate" 2>/dev/null || true
+until_leads "$1" ours

@@ -9,20 +9,27 @@
 mod openapi;
 mod site;
 
+mod barriers;
 mod candidate;
 mod changes;
 mod claim;
 mod claim_events;
 mod claim_request;
 mod claims;
+mod counters;
+mod cyclic_barriers;
+mod double_barriers;
 mod election_events;
 mod elections;
 mod follower;
+mod groups;
 mod holder;
 mod kv;
 mod kv_list;
 mod kv_write;
+mod latches;
 mod locks;
+mod queues;
 mod session_list;
 mod sessions;
 mod snapshot;
@@ -51,6 +58,7 @@ mod query;
 mod range;
 mod resource;
 mod value;
+mod waiting;
 
 use axum::Router;
 use axum::middleware::{from_fn, from_fn_with_state};
@@ -133,6 +141,29 @@ fn of_namespace() -> OpenApiRouter<Rest> {
         .routes(routes!(elections::stand, elections::show_candidacy, elections::resign))
         .routes(routes!(elections::proclaim))
         .routes(routes!(election_events::follow))
+        .merge(of_synchronisers())
+}
+
+/// What services do together, in every namespace.
+fn of_synchronisers() -> OpenApiRouter<Rest> {
+    OpenApiRouter::default()
+        .routes(routes!(barriers::show, barriers::hold, barriers::release))
+        .routes(routes!(double_barriers::show))
+        .routes(routes!(double_barriers::enter, double_barriers::leave))
+        .routes(routes!(cyclic_barriers::show))
+        .routes(routes!(cyclic_barriers::arrive, cyclic_barriers::withdraw))
+        .routes(routes!(latches::show, latches::set, latches::drop_latch))
+        .routes(routes!(latches::count_down))
+        .routes(routes!(counters::show, counters::set))
+        .routes(routes!(counters::increment))
+        .routes(routes!(groups::show))
+        .routes(routes!(groups::join, groups::leave))
+        .routes(routes!(groups::follow))
+        .routes(routes!(queues::show, queues::set))
+        .routes(routes!(queues::send))
+        .routes(routes!(queues::take))
+        .routes(routes!(queues::ack))
+        .routes(routes!(queues::nack))
 }
 
 /// What exists once in the store.

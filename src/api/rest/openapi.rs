@@ -48,6 +48,13 @@ every change of the holder, so whatever a lock protects must refuse a token lowe
             those of etcd's own locks, so `etcdctl lock` and these operations exclude each other."),
         (name = "elections", description = "One leader at a time, a term for each, candidates first come first served. The keys are those \
             of etcd's own elections, so `etcdctl elect` takes part."),
+        (name = "barriers", description = "Waiting for each other: until one lets all go on, until all are there and all have left, again \
+            and again. Keys are those of etcd's recipes where it has one."),
+        (name = "latches", description = "A number that is counted down, and those who wait until nothing remains."),
+        (name = "counters", description = "Numbers that are added to in one step, within bounds."),
+        (name = "groups", description = "Who is there, for as long as its session lives."),
+        (name = "queues", description = "Work, each message on loan to one consumer at a time: at least once, dead letters after so many \
+            attempts."),
         (name = "kv", description = "The store's keys, as etcd's clients see them."),
         (name = "watch", description = "What there is and then what changes, without a gap."),
         (name = "problems", description = "What errors mean."),

@@ -53,6 +53,13 @@ pub(crate) struct OfNewMember {
     pub(crate) session: Option<SessionId>,
 }
 
+/// `…/queues/{name}/claims/{claim}`: a loan, `<message>.<token>`.
+pub(crate) struct OfLoan {
+    pub(crate) of: OfName,
+    pub(crate) message: String,
+    pub(crate) token: Revision,
+}
+
 /// `/v1/kv/{key}`: everything behind, slashes included, as bytes.
 pub(crate) struct OfKey(pub(crate) Bytes);
 
@@ -177,6 +184,19 @@ impl<S: Send + Sync> FromRequestParts<S> for OfNewMember {
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
         let params = Params::of(parts, state).await?;
         Ok(Self { of: params.name()?, session: params.new_session()? })
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for OfLoan {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let params = Params::of(parts, state).await?;
+        let loan = params.part("claim").rsplit_once('.').filter(|(message, _)| !message.is_empty());
+        let (message, token) =
+            loan.ok_or_else(|| Problem::invalid("a loan is a message and a token, with a dot between"))?;
+        let (message, token) = (message.to_owned(), parse_token(token)?);
+        Ok(Self { of: params.name()?, message, token })
     }
 }
 

@@ -23,6 +23,10 @@ pub(crate) enum Kind {
     VersionConflict,
     FencingTokenStale,
     NotLeader,
+    BarrierFull,
+    BarrierMismatch,
+    CounterOutOfBounds,
+    NotANumber,
     PreconditionRequired,
     ValueTooLarge,
     RequestTooLarge,
@@ -48,7 +52,7 @@ struct Entry {
 
 impl Kind {
     /// All kinds, in the order in which they are listed to readers.
-    pub(crate) const ALL: [Self; 31] = [
+    pub(crate) const ALL: [Self; 35] = [
         Self::InvalidRequest,
         Self::NotFound,
         Self::MethodNotAllowed,
@@ -67,6 +71,10 @@ impl Kind {
         Self::VersionConflict,
         Self::FencingTokenStale,
         Self::NotLeader,
+        Self::BarrierFull,
+        Self::BarrierMismatch,
+        Self::CounterOutOfBounds,
+        Self::NotANumber,
         Self::PreconditionRequired,
         Self::ValueTooLarge,
         Self::RequestTooLarge,
@@ -116,6 +124,7 @@ impl Kind {
     pub(crate) fn is_retryable(self) -> bool {
         match self {
             Self::RequestTimeout
+            | Self::BarrierFull
             | Self::LockHeld
             | Self::LockWaitTimeout
             | Self::QueueFull
@@ -138,6 +147,9 @@ impl Kind {
             | Self::VersionConflict
             | Self::FencingTokenStale
             | Self::NotLeader
+            | Self::BarrierMismatch
+            | Self::CounterOutOfBounds
+            | Self::NotANumber
             | Self::PreconditionRequired
             | Self::ValueTooLarge
             | Self::RequestTooLarge
@@ -163,7 +175,7 @@ impl Kind {
                 "not-found",
                 StatusCode::NOT_FOUND,
                 "There is no such resource",
-                "The path leads nowhere. /docs lists what there is.",
+                "The path leads nowhere, or to something that was never set up or is gone. /docs lists what there is.",
             ),
             Self::MethodNotAllowed => row(
                 "method-not-allowed",
@@ -266,6 +278,31 @@ impl Kind {
                 "The term is not that of the present leader",
                 "Somebody else leads by now, or nobody. `current_token` is the term of who leads. Nothing was written. Stop whatever \
                  was done as the leader.",
+            ),
+            Self::BarrierFull => row(
+                "barrier-full",
+                StatusCode::CONFLICT,
+                "All parties of the round are there without this one",
+                "The round ends when all its parties have left; then another begins. Nothing was written. Try again later.",
+            ),
+            Self::BarrierMismatch => row(
+                "barrier-mismatch",
+                StatusCode::CONFLICT,
+                "The others wait for something else",
+                "Parties of a barrier must agree on their number, and on the generation; a latch begins with one count. `detail` says \
+                 what the others expect. Nothing was written.",
+            ),
+            Self::CounterOutOfBounds => row(
+                "counter-out-of-bounds",
+                StatusCode::CONFLICT,
+                "The sum would be out of bounds",
+                "The counter stays as it is, because what would come of it is below min, above max, or not a 64-bit number.",
+            ),
+            Self::NotANumber => row(
+                "not-a-number",
+                StatusCode::CONFLICT,
+                "The counter's key does not hold a number",
+                "Another client wrote something else there. Setting the counter to a value replaces it.",
             ),
             Self::PreconditionRequired => row(
                 "precondition-required",

@@ -2,6 +2,12 @@
 //!
 //! ```text
 //! election         /<namespace>/elections/<name>/<session>     namespace "-": <name>/<session>, as with locks
+//! barrier          /<namespace>/barriers/<name>
+//! double barrier   /<namespace>/dbarriers/<name>/{waiters/<session>, ready}
+//! cyclic barrier   /<namespace>/cbarriers/<name>/{parties/<session>, generation}
+//! latch, counter   /<namespace>/{latches, counters}/<name>
+//! group            /<namespace>/groups/<name>/<session>
+//! queue            /<namespace>/queues/<name>/<message>
 //! what a recipe must remember beside   /<namespace>/_meta/<folder>/<name>/…
 //! ```
 //!
@@ -17,6 +23,13 @@ use super::problem::Problem;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Folder {
     Elections,
+    Barriers,
+    DoubleBarriers,
+    CyclicBarriers,
+    Latches,
+    Counters,
+    Groups,
+    Queues,
 }
 
 /// A resource.
@@ -33,6 +46,13 @@ impl Folder {
     const fn key(self) -> &'static str {
         match self {
             Self::Elections => "elections",
+            Self::Barriers => "barriers",
+            Self::DoubleBarriers => "dbarriers",
+            Self::CyclicBarriers => "cbarriers",
+            Self::Latches => "latches",
+            Self::Counters => "counters",
+            Self::Groups => "groups",
+            Self::Queues => "queues",
         }
     }
 
@@ -40,6 +60,13 @@ impl Folder {
     const fn path(self) -> &'static str {
         match self {
             Self::Elections => "elections",
+            Self::Barriers => "barriers",
+            Self::DoubleBarriers => "double-barriers",
+            Self::CyclicBarriers => "cyclic-barriers",
+            Self::Latches => "latches",
+            Self::Counters => "counters",
+            Self::Groups => "groups",
+            Self::Queues => "queues",
         }
     }
 
@@ -47,6 +74,13 @@ impl Folder {
     const fn may_be_verbatim(self) -> bool {
         match self {
             Self::Elections => true,
+            Self::Barriers
+            | Self::DoubleBarriers
+            | Self::CyclicBarriers
+            | Self::Latches
+            | Self::Counters
+            | Self::Groups
+            | Self::Queues => false,
         }
     }
 

@@ -1,11 +1,15 @@
 //! The REST API of a real member, over real sockets: what a client that has nothing but HTTP sees.
 
 mod bad_input;
+mod barriers;
 mod claims;
 mod elections;
+mod groups;
 mod kv;
 mod locks;
+mod numbers;
 mod pages;
+mod queues;
 mod sessions;
 mod streams;
 mod support;
