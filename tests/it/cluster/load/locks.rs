@@ -1,5 +1,5 @@
-//! Locks over REST: sessions that queue for a lock, write what it guards under their token, and give it up, or fall silent and
-//! must take it for lost.
+//! Locks and an election over REST: sessions that queue for a lock, or to lead, write what that guards under their token, and give it
+//! up, or fall silent and must take it for lost.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,14 +11,31 @@ use super::super::client::{Client, Habit};
 use super::super::http::{self, Reply};
 use super::{Recorded, Shared};
 
-/// Under which all claims are keys.
-pub(crate) const PREFIX: &str = "/default/locks/";
+/// Under which all claims and candidacies are keys.
+pub(crate) const PREFIXES: [&str; 2] = ["/default/locks/", "/default/elections/"];
 
 /// Under which each session is a key.
 pub(crate) const SESSIONS: &str = "/default/_sessions/";
 
-/// The locks that clients take turns with.
-pub(crate) const GUARDED: [&str; 3] = ["red", "green", "blue"];
+/// What clients take turns with: locks, and one election.
+pub(crate) const GUARDED: [&str; 4] = ["red", "green", "blue", CROWN];
+
+/// The one that is an election. Its candidates are claims, its terms are tokens.
+const CROWN: &str = "crown";
+
+/// What the keys of all who want it begin with.
+fn prefix_of(lock: &str) -> String {
+    format!("{}{lock}/", PREFIXES[usize::from(lock == CROWN)])
+}
+
+/// Where a session asks for it.
+fn path_of(lock: &str, session: &str) -> String {
+    if lock == CROWN {
+        format!("/v1/elections/{lock}/candidates/{session}")
+    } else {
+        format!("/v1/locks/{lock}/claims/{session}")
+    }
+}
 
 /// How long a call over REST may take, beyond what it is told to wait.
 const TIMEOUT: Duration = Duration::from_secs(2);
@@ -61,13 +78,13 @@ impl Locker {
     async fn turn(&mut self) -> Option<()> {
         let mut session = self.open().await?;
         let lock = *self.dice.pick(&GUARDED);
-        let path = format!("/v1/locks/{lock}/claims/{}", session.id);
+        let path = path_of(lock, &session.id);
         let (token, revision) = self.acquire(&path, &mut session).await?;
         let from = self.shared.clock.now();
         self.write_guarded(lock, &session.id, token).await;
         let falls_silent = self.dice.roll(8) == 0;
         let until = if falls_silent { session.until } else { session.until.min(self.release(&path, token).await) };
-        let prefix = format!("{PREFIX}{lock}/");
+        let prefix = prefix_of(lock);
         let key = format!("{prefix}{}", session.id);
         self.recorded.holds.push(Hold { prefix, key, token, from, revision, until: until.max(from) });
         Some(())
@@ -106,7 +123,7 @@ impl Locker {
 
     /// Writes as a resource would that knows tokens: only while the claim is there.
     async fn write_guarded(&mut self, lock: &str, session: &str, token: Revision) {
-        let claim = format!("{PREFIX}{lock}/{session}");
+        let claim = prefix_of(lock) + session;
         for _ in 0..=self.dice.roll(3) {
             let value = format!("{token}:{}", self.shared.value());
             let request = Request {
@@ -135,7 +152,12 @@ impl Locker {
         let base = &self.shared.urls[self.client.member()];
         let answered = tokio::time::timeout(TIMEOUT, http::request(base, method, path, headers, body)).await;
         match answered {
-            Ok(Ok(reply)) if reply.status < 500 && reply.status != 429 => Some(reply),
+            Ok(Ok(mut reply)) if reply.status < 500 && reply.status != 429 => {
+                if let Some(term) = reply.body.get("term").cloned() {
+                    reply.body["token"] = term;
+                }
+                Some(reply)
+            }
             Ok(Ok(_) | Err(_)) | Err(_) => {
                 self.client.turn_away();
                 None

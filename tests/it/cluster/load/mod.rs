@@ -149,7 +149,7 @@ impl Load {
         let mut history = History {
             records: std::mem::take(&mut self.flood),
             guarded: locks::GUARDED.iter().map(|lock| locks::guarded(lock)).collect(),
-            unrecorded: vec![locks::PREFIX.to_owned(), locks::SESSIONS.to_owned()],
+            unrecorded: locks::PREFIXES.into_iter().chain([locks::SESSIONS]).map(str::to_owned).collect(),
             ..History::default()
         };
         while let Some(client) = self.clients.join_next().await {
