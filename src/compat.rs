@@ -25,6 +25,41 @@ const WITH_VALUE: &[(&str, Effect)] = &[
     ("grpc-keepalive-min-time", Effect::None("pings are answered however often they come")),
     ("client-cert-file", Effect::None("the gateway does not call over the network")),
     ("client-key-file", Effect::None("the gateway does not call over the network")),
+    ("peer-client-cert-file", Effect::None("a member shows one certificate to both sides")),
+    ("peer-client-key-file", Effect::None("a member shows one certificate to both sides")),
+    ("bootstrap-defrag-threshold-megabytes", Effect::None("the store gives space back by itself")),
+    ("compaction-batch-limit", Effect::None("compaction does not hold others up")),
+    ("compaction-sleep-interval", Effect::None("compaction does not hold others up")),
+    ("compact-hash-check-time", Effect::None("it is a matter of a feature gate, and there are none")),
+    ("feature-gates", Effect::None("there are none: what they switch is on, or not part of this version")),
+    ("downgrade-check-time", Effect::None("members do not look for downgrades")),
+    ("distributed-tracing-address", Effect::None("there are no traces in this version")),
+    ("distributed-tracing-service-name", Effect::None("there are no traces in this version")),
+    ("distributed-tracing-instance-id", Effect::None("there are no traces in this version")),
+    ("distributed-tracing-sampling-rate", Effect::None("there are no traces in this version")),
+    ("log-rotation-config-json", Effect::None("files of log lines are not rotated here; logrotate does it")),
+    ("discovery-fallback", Effect::None("there is no discovery")),
+    ("discovery-proxy", Effect::None("there is no discovery")),
+    ("discovery-srv-name", Effect::None("there is no discovery")),
+    ("discovery-dial-timeout", Effect::None("there is no discovery")),
+    ("discovery-request-timeout", Effect::None("there is no discovery")),
+    ("discovery-keepalive-time", Effect::None("there is no discovery")),
+    ("discovery-keepalive-timeout", Effect::None("there is no discovery")),
+    ("discovery-cert", Effect::None("there is no discovery")),
+    ("discovery-key", Effect::None("there is no discovery")),
+    ("discovery-cacert", Effect::None("there is no discovery")),
+    ("discovery-user", Effect::None("there is no discovery")),
+    ("discovery-password", Effect::None("there is no discovery")),
+    ("proxy-failure-wait", Effect::None("there is no proxy")),
+    ("proxy-refresh-interval", Effect::None("there is no proxy")),
+    ("proxy-dial-timeout", Effect::None("there is no proxy")),
+    ("proxy-write-timeout", Effect::None("there is no proxy")),
+    ("proxy-read-timeout", Effect::None("there is no proxy")),
+    ("proxy", Effect::Refused("there is no proxy")),
+    ("corrupt-check-time", Effect::Refused("members do not compare their stores in this version")),
+    ("peer-cert-allowed-cn", Effect::Refused("certificates of peers are told by --peer-cert-allowed-hostname")),
+    ("discovery-token", Effect::Refused("discovery is not part of this version")),
+    ("discovery-endpoints", Effect::Refused("discovery is not part of this version")),
     ("wal-dir", Effect::Refused("the log is kept below --data-dir")),
     ("discovery", Effect::Refused("discovery is not part of this version")),
     ("discovery-srv", Effect::Refused("discovery is not part of this version")),
@@ -40,9 +75,34 @@ const SWITCHES: &[(&str, Effect)] = &[
     ("enable-v2", Effect::None("there is no v2 API")),
     ("socket-reuse-address", Effect::None("it is always on")),
     ("unsafe-no-fsync", Effect::None("every acknowledged write is synced, always")),
+    ("memory-mlock", Effect::None("the store is not mapped into memory")),
+    ("stop-grpc-service-on-defrag", Effect::None("defragmenting holds nobody up")),
+    ("txn-mode-write-with-shared-buffer", Effect::None("there is no bbolt")),
+    (
+        "enable-lease-checkpoint",
+        Effect::None("leases that nobody renews keep what they have left over elections, always"),
+    ),
+    (
+        "enable-lease-checkpoint-persist",
+        Effect::None("leases that nobody renews keep what they have left over elections, always"),
+    ),
+    ("enable-distributed-tracing", Effect::None("there are no traces in this version")),
+    ("enable-log-rotation", Effect::None("files of log lines are not rotated here; logrotate does it")),
+    ("peer-skip-client-san-verification", Effect::None("addresses of callers are not held against their certificates")),
+    ("discovery-insecure-transport", Effect::None("there is no discovery")),
+    ("discovery-insecure-skip-tls-verify", Effect::None("there is no discovery")),
+    ("socket-reuse-port", Effect::Refused("no other process may listen where a member does")),
+    ("compact-hash-check-enabled", Effect::Refused("members do not compare their stores in this version")),
+    ("initial-corrupt-check", Effect::Refused("members do not compare their stores in this version")),
     ("enable-pprof", Effect::None("there are no Go profiles here")),
     ("force-new-cluster", Effect::Refused("recovery into a new cluster is not part of this version")),
 ];
+
+/// Values that ask for nothing: a flag that would be refused may have them.
+const OFF: [&str; 6] = ["", "false", "simple", "off", "0", "0s"];
+
+/// What etcd 3.5 calls many flags that have no prefix in 3.6.
+const EXPERIMENTAL: &str = "experimental-";
 
 #[derive(Clone, Copy, Debug)]
 enum Effect {
@@ -113,14 +173,21 @@ impl Sorted {
     fn note(&mut self, name: &str, effect: Effect, value: &str) -> Result<()> {
         match effect {
             Effect::None(why) => self.warnings.push(format!("--{name} has no effect: {why}")),
-            Effect::Refused(_) if ["", "false", "simple"].contains(&value) => {}
+            Effect::Refused(_) if OFF.contains(&value) => {}
             Effect::Refused(why) => bail!("--{name}: {why}"),
         }
         Ok(())
     }
 }
 
+/// Whether a flag is one of etcd's that this version does not act on.
+#[cfg(test)]
+pub(crate) fn is_known(name: &str) -> bool {
+    effect_of(WITH_VALUE, name).or_else(|| effect_of(SWITCHES, name)).is_some()
+}
+
 fn effect_of(table: &[(&str, Effect)], name: &str) -> Option<Effect> {
+    let name = name.strip_prefix(EXPERIMENTAL).unwrap_or(name);
     table.iter().find(|(known, _)| *known == name).map(|(_, effect)| *effect)
 }
 
@@ -160,6 +227,8 @@ mod tests {
         assert_eq!(sort(&["--wal-dir", "w"]).unwrap_err().to_string(), "--wal-dir: the log is kept below --data-dir");
         assert!(sort(&["--force-new-cluster"]).is_err());
         assert!(sort(&["--force-new-cluster=false"]).is_ok());
+        assert!(sort(&["--experimental-initial-corrupt-check"]).is_err());
+        assert!(sort(&["--experimental-corrupt-check-time", "0s", "--proxy=off"]).is_ok());
         assert!(sort(&["--auth-token=jwt"]).is_err());
         assert!(
             sort(&["--auth-token=simple"]).is_ok(),

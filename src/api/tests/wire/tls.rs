@@ -114,9 +114,11 @@ async fn certificates_change_under_an_open_watch() {
     for file in ["cert.pem", "key.pem"] {
         fs::rename(second.path().join(file), first.path().join(file)).expect("in place");
     }
-    let begun = Instant::now();
+    let (begun, mut attempts) = (Instant::now(), 0);
     while shown(&connect(address, &["h2"]).await) == before {
-        assert!(begun.elapsed() < PATIENCE, "the new certificate is not shown");
+        attempts += 1;
+        // Both, because a busy machine may take long for one.
+        assert!(begun.elapsed() < PATIENCE || attempts < 100, "the new certificate is not shown");
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
     member.kv().await.put(put("k", "v")).await.expect("a put");
