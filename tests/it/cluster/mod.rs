@@ -30,6 +30,7 @@ mod leases;
 mod membership;
 mod partitions;
 mod pauses;
+mod queues;
 mod restarts;
 mod snapshots;
 mod tools;
