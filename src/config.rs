@@ -8,6 +8,7 @@ mod cluster;
 mod duration;
 mod file;
 mod port;
+mod upkeep;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -22,13 +23,13 @@ use certificates::TlsFlags;
 use cluster::check_peer_url;
 use duration::parse_duration;
 use port::PortFlags;
+use upkeep::UpkeepFlags;
 
 pub(crate) use address::{Listen, Url};
 pub(crate) use cluster::parse_members;
 pub(crate) use file::with_file;
 
 use crate::snapshot::SnapshotTask;
-use crate::upkeep::UpkeepFlags;
 
 /// Agreement for services: locks, elections, configuration, over the etcd v3 API and plain HTTP.
 #[derive(Debug, Parser)]

@@ -217,9 +217,18 @@ fn refusals_name_the_flag_and_the_reason() {
 #[test]
 fn a_quota_is_two_gibibytes_what_is_said_or_none() {
     let quota = |flags: &[&str]| settings(flags).unwrap().node.upkeep;
-    assert_eq!(quota(&[]), node::Upkeep { quota_bytes: Some(2 << 30), frees_quota_alarm: true });
+    assert_eq!(quota(&[]), node::Upkeep::default());
     assert_eq!(quota(&["--quota-backend-bytes=0"]).quota_bytes, Some(2 << 30));
     assert_eq!(quota(&["--quota-backend-bytes", "1000"]).quota_bytes, Some(1000));
     assert_eq!(quota(&["--quota-backend-bytes=-1"]).quota_bytes, None);
     assert!(!quota(&["--quota-auto-disarm=false"]).frees_quota_alarm);
+}
+
+#[test]
+fn members_are_compared_when_it_is_wanted() {
+    let upkeep = |flags: &[&str]| settings(flags).unwrap().node.upkeep;
+    assert_eq!(upkeep(&["--corrupt-check-time=0s"]).corrupt_check_interval, None);
+    let set = upkeep(&["--experimental-corrupt-check-time=10m", "--initial-corrupt-check"]);
+    assert_eq!((set.corrupt_check_interval, set.checks_at_start), (Some(Duration::from_secs(600)), true));
+    assert!(refusal(&["--corrupt-check-time=soon"]).contains("--corrupt-check-time"));
 }

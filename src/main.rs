@@ -6,7 +6,6 @@ mod config;
 mod runtime;
 mod snapshot;
 mod telemetry;
-mod upkeep;
 
 use std::io::Write;
 use std::path::Path;

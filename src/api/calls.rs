@@ -1,5 +1,6 @@
 //! gRPC calls, counted by method and outcome under the names that etcd's dashboards and alerts read
-//! (`grpc_server_started_total`, `grpc_server_handled_total`, `grpc_server_msg_{received,sent}_total`).
+//! (`grpc_server_started_total`, `grpc_server_handled_total`, `grpc_server_handling_seconds`,
+//! `grpc_server_msg_{received,sent}_total`).
 //!
 //! Every series exists from the start, at zero, and counting one is an atomic addition: no label is looked up on the way of
 //! a request.
@@ -9,9 +10,11 @@ use std::fmt;
 use std::ops::Deref;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
+use model::{DurationCounts, Durations};
 use prometheus_client::collector::Collector;
-use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric, MetricEncoder};
+use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric, MetricEncoder, NoLabelSet};
 use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::counter::ConstCounter;
 use tonic::{Code, Response, Status};
@@ -153,13 +156,29 @@ const CODES: [&str; 17] = [
     "Unauthenticated",
 ];
 
+/// Upper bounds of the durations of calls in milliseconds: those of grpc-go's histogram.
+const BOUNDS_MS: [u64; 11] = [5, 10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 10_000];
+
 /// Numbers of one method.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct MethodCalls {
     started: AtomicU64,
     received: AtomicU64,
     sent: AtomicU64,
     handled: [AtomicU64; CODES.len()],
+    took: Durations<{ BOUNDS_MS.len() }>,
+}
+
+impl Default for MethodCalls {
+    fn default() -> Self {
+        Self {
+            started: AtomicU64::default(),
+            received: AtomicU64::default(),
+            sent: AtomicU64::default(),
+            handled: array::from_fn(|_| AtomicU64::default()),
+            took: Durations::new(BOUNDS_MS.map(Duration::from_millis)),
+        }
+    }
 }
 
 /// Numbers of all methods. Cheap to clone; all clones count together.
@@ -188,13 +207,14 @@ impl Calls {
 #[derive(Debug)]
 pub(crate) struct Call<M: Deref<Target = MethodCalls>> {
     method: M,
+    begun: Instant,
     code: Code,
 }
 
 impl<M: Deref<Target = MethodCalls>> Call<M> {
     fn begin(method: M) -> Self {
         add_one(&method.started);
-        Self { method, code: Code::Cancelled }
+        Self { method, begun: Instant::now(), code: Code::Cancelled }
     }
 
     /// A message came from the client.
@@ -230,6 +250,7 @@ impl Call<&MethodCalls> {
 impl<M: Deref<Target = MethodCalls>> Drop for Call<M> {
     fn drop(&mut self) {
         add_one(&self.method.handled[self.code as usize]);
+        self.method.took.observe(self.begun.elapsed());
     }
 }
 
@@ -258,6 +279,15 @@ impl Collector for Calls {
             for (code, counter) in CODES.iter().zip(&calls.handled) {
                 encode(&mut family, &[kind, service, name, ("grpc_code", code)], counter)?;
             }
+        }
+        let help = "How long calls took, streams from their beginning to their end.";
+        let mut family =
+            encoder.encode_descriptor("grpc_server_handling_seconds", help, None, MetricType::Histogram)?;
+        for (method, calls) in self.by_method() {
+            let DurationCounts { buckets, count, seconds } = calls.took.picture();
+            let labels = method.labels();
+            let mut metric = family.encode_family(&labels)?;
+            metric.encode_histogram::<NoLabelSet>(seconds, count, &buckets, None)?;
         }
         Ok(())
     }
@@ -325,6 +355,8 @@ mod tests {
             format!("grpc_server_handled_total{{{labels},grpc_code=\"OK\"}} 1"),
             format!("grpc_server_handled_total{{{labels},grpc_code=\"NotFound\"}} 1"),
             format!("grpc_server_handled_total{{{labels},grpc_code=\"Canceled\"}} 1"),
+            format!("grpc_server_handling_seconds_count{{{labels}}} 3"),
+            format!("grpc_server_handling_seconds_bucket{{le=\"+Inf\",{labels}}} 3"),
         ] {
             assert!(page.contains(&line), "{line}");
         }

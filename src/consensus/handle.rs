@@ -13,8 +13,10 @@ use tokio::sync::{mpsc, watch};
 
 use crate::admission::Admission;
 use crate::forward::Forward;
+use crate::key_hashes::HashSource;
 use crate::leadership::{Freshness, ServerMetrics};
 use crate::lease_authority::LeaseAuthority;
+use crate::meters::{Meters, RaftMeasured};
 use crate::peers::Peers;
 use crate::pending::Pending;
 use crate::read_index::Reader;
@@ -52,6 +54,8 @@ pub(crate) struct Shared {
     pub(crate) maintained: watch::Receiver<u64>,
     pub(crate) watermark: Arc<Watermark>,
     pub(crate) lease_authority: OnceLock<Arc<dyn LeaseAuthority>>,
+    pub(crate) hash_source: OnceLock<Arc<dyn HashSource>>,
+    pub(crate) meters: Meters,
     pub(crate) server: ServerMetrics,
     pub(crate) data: DataMetrics,
 }
@@ -127,6 +131,12 @@ impl Handle {
         }
     }
 
+    /// What has been counted since the start.
+    #[must_use]
+    pub fn measured(&self) -> RaftMeasured {
+        self.shared.meters.picture()
+    }
+
     /// Writes out all that is applied here; returns when it is on the disk.
     ///
     /// # Errors
@@ -194,6 +204,10 @@ impl Handle {
 
     pub(crate) fn watermark(&self) -> &Watermark {
         &self.shared.watermark
+    }
+
+    pub(crate) fn hash_source(&self) -> &OnceLock<Arc<dyn HashSource>> {
+        &self.shared.hash_source
     }
 
     pub(crate) fn lease_authority(&self) -> &OnceLock<Arc<dyn LeaseAuthority>> {

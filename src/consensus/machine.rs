@@ -14,12 +14,14 @@ use openraft::storage::{ApplyResponder, EntryResponder, RaftStateMachine};
 use parking_lot::Mutex;
 use state::Machine;
 use tokio::sync::{oneshot, watch};
+use tokio::time::Instant;
 
 use crate::execution::Execution;
 use crate::fault::FaultReport;
 use crate::format::{decode_stored_membership, encode_stored_membership};
 use crate::log_store::LogMarks;
 use crate::maintenance::{Flushed, Maintenance};
+use crate::meters::Meters;
 use crate::pending::Pending;
 use crate::roster::Roster;
 use crate::snapshot::{self, Durable, SnapshotBuilder, SnapshotData};
@@ -65,6 +67,7 @@ pub(crate) struct StateMachine {
     bounds: FlushBounds,
     unflushed_entries: u64,
     unflushed_bytes: u64,
+    meters: Meters,
     fault: FaultReport,
 }
 
@@ -136,6 +139,7 @@ pub(crate) struct Parts {
     pub(crate) marks: LogMarks,
     pub(crate) watermark: Arc<Watermark>,
     pub(crate) execution: Execution,
+    pub(crate) meters: Meters,
     pub(crate) fault: FaultReport,
 }
 
@@ -161,6 +165,7 @@ impl StateMachine {
             bounds: parts.bounds,
             unflushed_entries: 0,
             unflushed_bytes: 0,
+            meters: parts.meters,
             fault: parts.fault,
         })
     }
@@ -184,7 +189,9 @@ impl StateMachine {
         let Some(last) = group.last else { return Ok(()) };
         let count = group.entries.len();
         let owned = self.owned.get_mut();
+        let begun = Instant::now();
         let applied = owned.machine.apply(group.entries).map_err(|fault| failed(&self.fault, fault))?;
+        self.meters.applied(begun.elapsed());
         assert_eq!(applied.replies.len(), count, "one reply for each entry");
 
         if let Some(membership) = group.membership {

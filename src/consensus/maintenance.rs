@@ -8,11 +8,13 @@ use std::time::Duration;
 
 use state::{CleanupJob, FlushJob};
 use tokio::sync::{mpsc, watch};
+use tokio::time::Instant;
 
 use crate::Error;
 use crate::completions::Completions;
 use crate::execution::Execution;
 use crate::fault::FaultReport;
+use crate::meters::Meters;
 use crate::snapshot::Durable;
 
 /// Jobs of each kind that may wait for the one under way.
@@ -52,6 +54,7 @@ pub(crate) struct MaintenanceTask {
     ended: watch::Sender<u64>,
     log: Completions,
     execution: Execution,
+    meters: Meters,
     fault: FaultReport,
 }
 
@@ -61,6 +64,7 @@ impl Maintenance {
         flushed: watch::Sender<Flushed>,
         log: Completions,
         execution: Execution,
+        meters: Meters,
         fault: FaultReport,
     ) -> (Self, MaintenanceTask) {
         let (flushes, flush_inbox) = mpsc::channel(JOBS_MAX);
@@ -73,6 +77,7 @@ impl Maintenance {
             ended: watch::Sender::new(0),
             log,
             execution,
+            meters,
             fault,
         };
         (worker, task)
@@ -161,7 +166,9 @@ impl MaintenanceTask {
 
     async fn flush(&self, Flush { job, durable }: Flush) -> Result<(), Error> {
         self.log.settled().await;
+        let begun = Instant::now();
         self.execution.blocking(move || job.run()).await?.map_err(Error::State)?;
+        self.meters.flushed(begun.elapsed());
         self.flushed.send_modify(|flushed| {
             flushed.count += 1;
             flushed.durable = Some(durable);

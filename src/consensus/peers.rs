@@ -11,6 +11,8 @@ use transport::{CallError, Dialer, Header, PROTOCOL_VERSION, Peer};
 use crate::Error;
 use crate::fault::FaultReport;
 use crate::frames;
+use crate::metered::Metered;
+use crate::meters::Meters;
 use crate::owner::Owner;
 use crate::roster::Roster;
 
@@ -27,6 +29,7 @@ struct Shared {
     /// Held for moments, never across a wait.
     connections: Mutex<BTreeMap<u64, Connection>>,
     fault: FaultReport,
+    meters: Meters,
 }
 
 struct Connection {
@@ -35,8 +38,14 @@ struct Connection {
 }
 
 impl Peers {
-    pub(crate) fn new(identity: Owner, roster: Roster, dialer: Arc<dyn Dialer>, fault: FaultReport) -> Self {
-        let shared = Shared { identity, roster, dialer, connections: Mutex::default(), fault };
+    pub(crate) fn new(
+        identity: Owner,
+        roster: Roster,
+        dialer: Arc<dyn Dialer>,
+        meters: Meters,
+        fault: FaultReport,
+    ) -> Self {
+        let shared = Shared { identity, roster, dialer, connections: Mutex::default(), fault, meters };
         Self { shared: Arc::new(shared) }
     }
 
@@ -46,7 +55,8 @@ impl Peers {
         if let Some(connection) = connections.get(&member).filter(|connection| connection.urls == urls) {
             return connection.peer.clone();
         }
-        let peer = self.shared.dialer.dial(urls);
+        let peer = Metered::calling(self.shared.dialer.dial(urls), self.shared.meters.peer(member));
+        let peer: Arc<dyn Peer> = Arc::new(peer);
         connections.insert(member, Connection { urls: urls.to_vec(), peer: peer.clone() });
         peer
     }

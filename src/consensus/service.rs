@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures::{FutureExt, StreamExt, future, stream};
-use model::LeaseId;
+use model::{LeaseId, Revision};
 use openraft::raft::AppendEntriesResponse;
 use parking_lot::Mutex;
 use proto::quoratepb as pb;
@@ -17,6 +17,7 @@ use crate::contact::Contact;
 use crate::frames::{self, Malformed};
 use crate::handle::Handle;
 use crate::intake::Intake;
+use crate::key_hashes::KeysHash;
 use crate::members::{self, MembersError};
 use crate::owner::Owner;
 use crate::snapshot;
@@ -272,6 +273,24 @@ impl Peer for Service {
         self.checked(request.header, move |service| async move {
             let change = members::decode(frames::due(request.change, "no change")?);
             Ok(service.change_members_now(change, timeout).await)
+        })
+    }
+
+    fn hash_keys(&self, request: pb::HashKeysRequest, timeout: Duration) -> Answer<pb::HashKeysResponse> {
+        use pb::hash_keys_response::Outcome;
+        self.checked(request.header, move |service| async move {
+            let revision = Revision::new(request.revision);
+            let hash = match service.handle.hash_source().get() {
+                Some(source) => source.hash(revision, Instant::now() + timeout).await,
+                None => None,
+            };
+            let outcome = match hash {
+                Some(KeysHash { hash, compact_revision }) => {
+                    Outcome::Hash(pb::KeysHash { crc32c: hash, compact_revision: compact_revision.get() })
+                }
+                None => Outcome::None(pb::NoKeysHash {}),
+            };
+            Ok(pb::HashKeysResponse { outcome: Some(outcome) })
         })
     }
 

@@ -21,6 +21,8 @@ use crate::leadership::{Freshness, LeadershipTask};
 use crate::log_store::{LogStore, LogThread};
 use crate::machine::{self, ApplySink, FlushBounds, StateMachine};
 use crate::maintenance::{Flushed, Maintenance, MaintenanceTask};
+use crate::metered::Metered;
+use crate::meters::Meters;
 use crate::network::Network;
 use crate::owner::Owner;
 use crate::peers::Peers;
@@ -80,9 +82,10 @@ pub async fn start(config: Config, parts: Parts) -> Result<Started, Error> {
         return Err(not_a_member());
     }
     let intake = Intake::new(place, log.execution());
+    let meters = Meters::new();
     let Storage { log, thread, machine, maintenance, flushed, watermark } =
-        Storage::new(&config, identity, log, machine, sink, &fault)?;
-    let peers = Peers::new(identity, machine.roster(), dialer, fault.clone());
+        Storage::new(&config, identity, log, machine, sink, &meters, &fault)?;
+    let peers = Peers::new(identity, machine.roster(), dialer, meters.clone(), fault.clone());
     let (roster, pending, blank_term) = (machine.roster(), machine.pending(), machine.blank_term());
 
     // Before openraft: replaying may fill the machine's memory, and then waits for a flush.
@@ -115,10 +118,12 @@ pub async fn start(config: Config, parts: Parts) -> Result<Started, Error> {
     tasks.spawn("the snapshot trigger", snapshot::trigger(raft.clone(), flushed));
     let task = RemovalTask { peers: peers.clone(), member: config.member, newest: roster.subscribe(), fault };
     tasks.spawn_until_stopping("the watch of the membership", task.run());
-    let applied = Applied { roster, pending, blank_term, maintained, watermark };
+    let applied =
+        Applied { roster: roster.clone(), pending, blank_term, maintained, watermark, meters: meters.clone() };
     let handle = serve(&config, &mut tasks, Core { raft, peers, admission, freshness }, applied);
     tasks.started(handle.clone());
-    let peer = Arc::new(Service { identity, handle: handle.clone(), contact, intake });
+    let service = Arc::new(Service { identity, handle: handle.clone(), contact, intake });
+    let peer = Arc::new(Metered::serving(service, meters, roster));
     Ok(Started { handle, tasks, peer })
 }
 
@@ -139,6 +144,7 @@ impl Storage {
         log: OpenedLog,
         machine: Machine,
         sink: Box<dyn ApplySink>,
+        meters: &Meters,
         fault: &FaultReport,
     ) -> Result<Self, Error> {
         let applied = machine.applied().0.map(raft_log_id);
@@ -148,7 +154,7 @@ impl Storage {
         log.reconcile(applied)?;
         let watermark = Arc::new(Watermark::new(next(applied)));
         let (worker, maintenance) =
-            Maintenance::new(flushed_sender, log.completions(), execution.clone(), fault.clone());
+            Maintenance::new(flushed_sender, log.completions(), execution.clone(), meters.clone(), fault.clone());
         let machine = StateMachine::new(machine::Parts {
             machine,
             sink,
@@ -157,6 +163,7 @@ impl Storage {
             marks: log.marks(),
             watermark: watermark.clone(),
             execution,
+            meters: meters.clone(),
             fault: fault.clone(),
         })?;
         Ok(Self { log, thread, machine, maintenance, flushed, watermark })
@@ -178,12 +185,13 @@ struct Applied {
     blank_term: watch::Receiver<u64>,
     maintained: watch::Receiver<u64>,
     watermark: Arc<Watermark>,
+    meters: Meters,
 }
 
 /// Spawns what answers callers, and returns the way to it.
 fn serve(config: &Config, tasks: &mut Tasks, core: Core, applied: Applied) -> Handle {
     let Core { raft, peers, admission, freshness } = core;
-    let Applied { roster, pending, blank_term, maintained, watermark } = applied;
+    let Applied { roster, pending, blank_term, maintained, watermark, meters } = applied;
     let (leadership_sender, leadership) = watch::channel(Leadership::None);
     let task = LeadershipTask {
         metrics: raft.server_metrics(),
@@ -219,6 +227,8 @@ fn serve(config: &Config, tasks: &mut Tasks, core: Core, applied: Applied) -> Ha
         maintained,
         watermark,
         lease_authority: OnceLock::new(),
+        hash_source: OnceLock::new(),
+        meters,
         server: raft.server_metrics(),
         data: raft.data_metrics(),
         raft,

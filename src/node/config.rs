@@ -55,6 +55,10 @@ pub struct Upkeep {
     pub quota_bytes: Option<u64>,
     /// Whether the alarm that a quota raised ends once there is space again.
     pub frees_quota_alarm: bool,
+    /// How often the leader compares the data of all members, if at all.
+    pub corrupt_check_interval: Option<Duration>,
+    /// Whether the member compares its data with the others' before it serves.
+    pub checks_at_start: bool,
 }
 
 /// etcd's quota where none is set, in bytes.
@@ -62,7 +66,12 @@ pub const QUOTA_BYTES: u64 = 2 << 30;
 
 impl Default for Upkeep {
     fn default() -> Self {
-        Self { quota_bytes: Some(QUOTA_BYTES), frees_quota_alarm: true }
+        Self {
+            quota_bytes: Some(QUOTA_BYTES),
+            frees_quota_alarm: true,
+            corrupt_check_interval: None,
+            checks_at_start: false,
+        }
     }
 }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use consensus::{Execution, Leadership, Owner, ReadIndexError};
+use consensus::{Execution, Leadership, Owner, RaftMeasured, ReadIndexError};
 use model::{
     ClusterId, Command, DeleteRequest, DeleteResponse, Identity, Limits, LogIndex, MemberId, PutRequest, PutResponse,
     RangeRequest, RangeResponse, Revision, Term, TxnRequest, TxnResponse,
@@ -14,6 +14,7 @@ use tokio::time::{Instant, timeout_at};
 use watch::{HubHandle, WatchStream};
 
 use crate::config::Config;
+use crate::corruption::Comparison;
 use crate::error::{Error, Unavailable};
 use crate::keeper::KeeperHandle;
 use crate::measures::{Measured, Measures};
@@ -78,6 +79,7 @@ pub(crate) struct Inner {
     pub(crate) waiters: WaitersHandle,
     pub(crate) turns: Turns,
     pub(crate) defragment: Arc<Notify>,
+    pub(crate) comparison: Comparison,
     pub(crate) stopping: latest::Receiver<bool>,
 }
 
@@ -143,6 +145,12 @@ impl Handle {
     #[must_use]
     pub fn measured(&self) -> Measured {
         self.inner.measures.picture(self.inner.hub.counters())
+    }
+
+    /// What the consensus has counted.
+    #[must_use]
+    pub fn raft_measured(&self) -> RaftMeasured {
+        self.inner.consensus.measured()
     }
 
     /// Turns true when the member begins to stop: end streams, refuse what is new.
@@ -272,9 +280,9 @@ impl Handle {
     ///
     /// [`model::Rejection::Compacted`], [`model::Rejection::FutureRevision`]; see [`Error`].
     pub async fn hash_kv(&self, revision: Revision) -> Result<state::HashKv, Error> {
-        let started = Instant::now();
+        let begun = Instant::now();
         let hash = self.read_aside(move |reader| reader.hash_kv(revision)).await?;
-        self.inner.measures.hashes.observe(started.elapsed());
+        self.inner.measures.hashes.observe(begun.elapsed());
         Ok(hash)
     }
 

@@ -304,7 +304,10 @@ impl Keeper {
         self.know(id);
         match self.table.renew(id, Instant::now()) {
             Renewal::Unknown => drop(answer.send(Ok(None))),
-            Renewal::Renewed { ttl } => drop(answer.send(Ok(Some(ttl)))),
+            Renewal::Renewed { ttl } => {
+                self.measures.leases_renewed.fetch_add(1, Ordering::Relaxed);
+                let _ = answer.send(Ok(Some(ttl)));
+            }
             Renewal::Checkpointed { ttl } => self.checkpoints.void(id, ttl, answer),
             Renewal::Ending => self.ending.entry(id).or_default().push(answer),
         }

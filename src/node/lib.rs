@@ -20,6 +20,7 @@ mod claims;
 mod compactor;
 mod config;
 mod configs;
+mod corruption;
 mod defragmenter;
 mod error;
 mod handle;
@@ -52,7 +53,10 @@ pub use claim_outcome::{Claim, ClaimOutcome, ReleaseOutcome, Session};
 pub use claim_request::{ClaimRequest, OnTimeout, QueuePolicy, SessionRequest};
 pub use claims::ClaimStream;
 pub use config::{AutoCompaction, ClusterState, Config, InitialCluster, PeerListen, PeerTls, QUOTA_BYTES, Upkeep};
-pub use consensus::{CATCH_UP_ENTRIES, LeaseLife, Member, MemberChange, MembersError, TransferError};
+pub use consensus::{
+    CATCH_UP_ENTRIES, LeaseLife, Member, MemberChange, MembersError, PeerMeasured, RaftMeasured, TransferError,
+    TransfersMeasured,
+};
 pub use error::{Error, Unavailable};
 pub use handle::{Handle, Header, Status};
 pub use ids::{WallClock, cluster_id, member_id};

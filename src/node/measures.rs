@@ -23,6 +23,7 @@ pub(crate) struct Measures {
     pub(crate) read_indexes_failed: AtomicU64,
     pub(crate) defragmentation: Work<13>,
     pub(crate) hashes: Durations<15>,
+    lease_ttls: Durations<24>,
     put_bytes: AtomicU64,
     written_bytes: AtomicU64,
     syncs: Durations<14>,
@@ -45,6 +46,7 @@ impl Default for Measures {
             read_indexes_failed: AtomicU64::default(),
             defragmentation: Work::new(Durations::doubling(Duration::from_millis(100))),
             hashes: Durations::doubling(Duration::from_millis(10)),
+            lease_ttls: Durations::doubling(Duration::from_secs(1)),
             put_bytes: AtomicU64::default(),
             written_bytes: AtomicU64::default(),
             syncs: Durations::doubling(Duration::from_millis(1)),
@@ -115,6 +117,8 @@ pub struct Measured {
     pub defragmentations: DurationCounts,
     /// Checksums of the keys at a revision.
     pub hashes: DurationCounts,
+    /// How long leases were granted.
+    pub lease_ttls: DurationCounts,
     /// Watch streams open.
     pub watch_streams: u64,
     /// Watchers.
@@ -137,7 +141,10 @@ impl Measures {
         count(&self.deletes, events().count() - puts);
         for change in &batch.leases {
             match change {
-                LeaseChange::Granted { .. } => count(&self.leases_granted, 1),
+                LeaseChange::Granted { ttl, .. } => {
+                    self.lease_ttls.observe(Duration::from_secs(ttl.unsigned_abs()));
+                    count(&self.leases_granted, 1)
+                }
                 LeaseChange::Revoked { .. } => count(&self.leases_revoked, 1),
                 LeaseChange::Checkpointed { .. } => 0,
             };
@@ -166,6 +173,7 @@ impl Measures {
             defragmentations_under_way: read(&self.defragmentation.under_way),
             defragmentations: self.defragmentation.took.picture(),
             hashes: self.hashes.picture(),
+            lease_ttls: self.lease_ttls.picture(),
             watch_streams: hub.streams(),
             watchers: hub.watchers(),
             watchers_behind: hub.behind(),

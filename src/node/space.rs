@@ -138,7 +138,12 @@ mod tests {
 
     const ME: MemberId = MemberId::new(1);
     const OTHER: MemberId = MemberId::new(2);
-    const UPKEEP: Upkeep = Upkeep { quota_bytes: Some(1000), frees_quota_alarm: true };
+    const UPKEEP: Upkeep = Upkeep {
+        quota_bytes: Some(1000),
+        frees_quota_alarm: true,
+        corrupt_check_interval: None,
+        checks_at_start: false,
+    };
 
     fn alarm(member: MemberId, cause: AlarmCause) -> Alarm {
         Alarm { kind: AlarmKind::NoSpace, member, cause }

@@ -16,6 +16,7 @@ use crate::announcement::Announcement;
 use crate::bootstrap::{BootstrapError, Founding, found, found_before};
 use crate::compactor::Compactor;
 use crate::config::{AutoCompaction, Config, PeerListen};
+use crate::corruption::{Comparison, CorruptionWatch, KeyHashes};
 use crate::defragmenter::Defragmenter;
 use crate::handle::{Handle, Inner};
 use crate::history::StateHistory;
@@ -66,6 +67,9 @@ pub enum Failure {
     /// The peer port is taken, and the cluster has other members.
     #[error("no port to serve peers on, and the cluster has other members: set --listen-peer-urls")]
     NoPeerPort,
+    /// The member's data are not those of the others. Compare them by HashKV; replace the member that differs from most.
+    #[error("this member's data differ from those of others, and --initial-corrupt-check is set")]
+    OtherData,
     /// A task ended that should not.
     #[error("the {0} ended unexpectedly")]
     Task(&'static str),
@@ -142,6 +146,10 @@ impl Node {
                 return Err(Failure::NoPeerPort);
             }
             None => {}
+        }
+        if node.handle.config().upkeep.checks_at_start && node.handle.differs_from_others().await {
+            node.stop().await?;
+            return Err(Failure::OtherData);
         }
         Ok(node)
     }
@@ -230,6 +238,9 @@ impl Node {
             execution: execution.clone(),
             measures: Arc::clone(&measures),
         };
+        let hashes = KeyHashes { reader: reader.clone(), execution: execution.clone() };
+        consensus.serve_hashes(Arc::new(hashes.clone()));
+        let comparison = Comparison { member: identity.member, hashes, consensus: consensus.clone() };
         let defragment = Arc::clone(&defragmenter.wanted);
         let announcement = Announcement::new(&config, identity.member, consensus.clone());
         let announced = announcement.said();
@@ -240,6 +251,15 @@ impl Node {
         spawn(&mut tasks, "announcement", announcement.run(stopping.clone()));
         spawn(&mut tasks, "watch of the space", space.run(stopping.clone()));
         spawn(&mut tasks, "defragmenter", defragmenter.run(stopping.clone()));
+        if let Some(every) = config.upkeep.corrupt_check_interval {
+            let watch = CorruptionWatch {
+                every,
+                comparison: comparison.clone(),
+                proposer: Arc::clone(&proposer),
+                leadership: consensus.leadership(),
+            };
+            spawn(&mut tasks, "watch against corruption", watch.run(stopping.clone()));
+        }
         if compactor.mode != AutoCompaction::Off {
             spawn(&mut tasks, "compactor", compactor.run(stopping.clone()));
         }
@@ -256,6 +276,7 @@ impl Node {
             waiters: waiters_handle,
             turns: Turns::default(),
             defragment,
+            comparison,
             stopping,
         });
         Self { handle, peer, consensus: consensus_tasks, announced, stop, peers_served: None, tasks, faults }

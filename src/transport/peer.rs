@@ -7,10 +7,10 @@ use futures::FutureExt;
 use futures::future::{self, BoxFuture};
 use futures::stream::BoxStream;
 use proto::quoratepb::{
-    AppendRequest, AppendResponse, ChangeMembersRequest, ChangeMembersResponse, FetchRequest, LeaseLifeRequest,
-    LeaseLifeResponse, ProbeResponse, ProposeRequest, ProposeResponse, ReadIndexRequest, ReadIndexResponse,
-    RenewLeasesRequest, RenewLeasesResponse, SnapshotChunk, SnapshotResponse, TransferLeaderRequest,
-    TransferLeaderResponse, VoteRequest, VoteResponse,
+    AppendRequest, AppendResponse, ChangeMembersRequest, ChangeMembersResponse, FetchRequest, HashKeysRequest,
+    HashKeysResponse, LeaseLifeRequest, LeaseLifeResponse, ProbeResponse, ProposeRequest, ProposeResponse,
+    ReadIndexRequest, ReadIndexResponse, RenewLeasesRequest, RenewLeasesResponse, SnapshotChunk, SnapshotResponse,
+    TransferLeaderRequest, TransferLeaderResponse, VoteRequest, VoteResponse,
 };
 
 use crate::CallError;
@@ -59,6 +59,11 @@ pub trait Peer: Send + Sync + 'static {
 
     /// Forwards a change of the membership.
     fn change_members(&self, request: ChangeMembersRequest, timeout: Duration) -> Answer<ChangeMembersResponse>;
+
+    /// Asks for a checksum of its keys. One that computes none says that it does not serve.
+    fn hash_keys(&self, _request: HashKeysRequest, _timeout: Duration) -> Answer<HashKeysResponse> {
+        future::ready(Err(CallError::NotServing)).boxed()
+    }
 
     /// Asks who it is.
     fn probe(&self, timeout: Duration) -> Answer<ProbeResponse>;

@@ -9,10 +9,10 @@ use futures::{FutureExt, StreamExt, TryFutureExt, TryStreamExt, stream};
 use prost::Message;
 use proto::quoratepb::peer_client::PeerClient;
 use proto::quoratepb::{
-    AppendRequest, AppendResponse, ChangeMembersRequest, ChangeMembersResponse, FetchRequest, LeaseLifeRequest,
-    LeaseLifeResponse, ProbeRequest, ProbeResponse, ProposeRequest, ProposeResponse, ReadIndexRequest,
-    ReadIndexResponse, RenewLeasesRequest, RenewLeasesResponse, SnapshotChunk, SnapshotResponse, TransferLeaderRequest,
-    TransferLeaderResponse, VoteRequest, VoteResponse,
+    AppendRequest, AppendResponse, ChangeMembersRequest, ChangeMembersResponse, FetchRequest, HashKeysRequest,
+    HashKeysResponse, LeaseLifeRequest, LeaseLifeResponse, ProbeRequest, ProbeResponse, ProposeRequest,
+    ProposeResponse, ReadIndexRequest, ReadIndexResponse, RenewLeasesRequest, RenewLeasesResponse, SnapshotChunk,
+    SnapshotResponse, TransferLeaderRequest, TransferLeaderResponse, VoteRequest, VoteResponse,
 };
 use tls::Connector;
 use tokio::time::{Instant, timeout, timeout_at};
@@ -145,6 +145,10 @@ impl Peer for Remote {
 
     fn change_members(&self, request: ChangeMembersRequest, timeout: Duration) -> Answer<ChangeMembersResponse> {
         self.call(request, timeout, |mut client, request| async move { client.change_members(request).await })
+    }
+
+    fn hash_keys(&self, request: HashKeysRequest, timeout: Duration) -> Answer<HashKeysResponse> {
+        self.call(request, timeout, |mut client, request| async move { client.hash_keys(request).await })
     }
 
     fn probe(&self, timeout: Duration) -> Answer<ProbeResponse> {

@@ -7,10 +7,10 @@ use futures::stream::BoxStream;
 use futures::{FutureExt, StreamExt, TryStreamExt, future};
 use proto::quoratepb::peer_server::{self, PeerServer};
 use proto::quoratepb::{
-    AppendRequest, AppendResponse, ChangeMembersRequest, ChangeMembersResponse, FetchRequest, LeaseLifeRequest,
-    LeaseLifeResponse, ProbeRequest, ProbeResponse, ProposeRequest, ProposeResponse, ReadIndexRequest,
-    ReadIndexResponse, RenewLeasesRequest, RenewLeasesResponse, SnapshotChunk, SnapshotResponse, TransferLeaderRequest,
-    TransferLeaderResponse, VoteRequest, VoteResponse,
+    AppendRequest, AppendResponse, ChangeMembersRequest, ChangeMembersResponse, FetchRequest, HashKeysRequest,
+    HashKeysResponse, LeaseLifeRequest, LeaseLifeResponse, ProbeRequest, ProbeResponse, ProposeRequest,
+    ProposeResponse, ReadIndexRequest, ReadIndexResponse, RenewLeasesRequest, RenewLeasesResponse, SnapshotChunk,
+    SnapshotResponse, TransferLeaderRequest, TransferLeaderResponse, VoteRequest, VoteResponse,
 };
 use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status, Streaming};
@@ -111,6 +111,10 @@ impl peer_server::Peer for Service {
         request: Request<ChangeMembersRequest>,
     ) -> Result<Response<ChangeMembersResponse>, Status> {
         answer(request, |request, timeout| self.peer.change_members(request, timeout)).await
+    }
+
+    async fn hash_keys(&self, request: Request<HashKeysRequest>) -> Result<Response<HashKeysResponse>, Status> {
+        answer(request, |request, timeout| self.peer.hash_keys(request, timeout)).await
     }
 
     async fn probe(&self, request: Request<ProbeRequest>) -> Result<Response<ProbeResponse>, Status> {

@@ -7,6 +7,7 @@ mod kv;
 mod lease;
 mod lock;
 mod maintenance;
+mod monitoring;
 mod others;
 mod port;
 mod range_stream;

@@ -19,7 +19,9 @@ const NO_SPACE: &str = "etcdserver: mvcc: database space exceeded";
 const CORRUPT: &str = "etcdserver: corrupt cluster";
 
 /// Room for some values of [`VALUE_BYTES`].
-const SMALL: Upkeep = Upkeep { quota_bytes: Some(64 * 1024), frees_quota_alarm: true };
+fn small() -> Upkeep {
+    Upkeep { quota_bytes: Some(64 * 1024), ..Upkeep::default() }
+}
 
 const VALUE_BYTES: usize = 8 * 1024;
 
@@ -130,7 +132,7 @@ async fn while_data_differ_nothing_is_written() {
 
 #[tokio::test]
 async fn a_quota_ends_writing_and_space_brings_it_back() {
-    let member = Member::start_looking_after(SMALL).await;
+    let member = Member::start_looking_after(small()).await;
     let mut kv = member.kv().await;
     // What is superseded does not count.
     for _ in 0..20 {
@@ -160,7 +162,7 @@ async fn a_quota_ends_writing_and_space_brings_it_back() {
 
 #[tokio::test]
 async fn a_quota_counts_the_dearer_branch_and_leases() {
-    let tiny = Upkeep { quota_bytes: Some(300), frees_quota_alarm: false };
+    let tiny = Upkeep { quota_bytes: Some(300), frees_quota_alarm: false, ..Upkeep::default() };
     let member = Member::start_looking_after(tiny).await;
     let mut kv = member.kv().await;
     kv.put(put("k", "v")).await.expect("a put");
