@@ -45,7 +45,8 @@ const SECTIONS: &[(&str, &[(&str, &str)])] = &[
 ];
 
 /// Settings that are durations: in a file, a number is nanoseconds.
-const DURATIONS: &[&str] = &["grpc-keepalive-interval", "grpc-keepalive-timeout", "watch-progress-notify-interval"];
+const DURATIONS: &[&str] =
+    &["corrupt-check-time", "grpc-keepalive-interval", "grpc-keepalive-timeout", "watch-progress-notify-interval"];
 
 /// What a file said in vain, as warnings.
 pub(crate) type Overridden = Vec<String>;

@@ -91,8 +91,7 @@ impl Side {
             Self::Calling(peer) => Some(Account { peer: Arc::clone(peer), is_caller: true }),
             Self::Serving { meters, roster } => {
                 let from = header?.from;
-                roster.peer_urls(from)?;
-                Some(Account { peer: meters.peer(from), is_caller: false })
+                roster.has(from).then(|| Account { peer: meters.peer(from), is_caller: false })
             }
         }
     }
@@ -106,11 +105,27 @@ impl Side {
     }
 }
 
-/// The account of a stream, known from its first frame on.
-type StreamAccount = Arc<OnceLock<Option<Account>>>;
+/// The account of a stream. Who calls stands in its first frame alone, and may be known as a member only later.
+#[derive(Default)]
+struct StreamAccount {
+    header: OnceLock<Option<Header>>,
+    account: OnceLock<Account>,
+}
 
-fn known(account: &StreamAccount) -> Option<&Account> {
-    account.get().and_then(Option::as_ref)
+impl StreamAccount {
+    /// With the next frame, whose header this is.
+    fn with_frame(&self, side: &Side, header: Option<&Header>) -> Option<&Account> {
+        if let Some(account) = self.account.get() {
+            return Some(account);
+        }
+        let first = self.header.get_or_init(|| header.copied());
+        let account = side.account(first.as_ref())?;
+        Some(self.account.get_or_init(|| account))
+    }
+
+    fn known(&self) -> Option<&Account> {
+        self.account.get()
+    }
 }
 
 /// The same frames, counted.
@@ -118,10 +133,10 @@ fn counted<T: Message + 'static>(
     frames: Requests<T>,
     side: Side,
     header: impl Fn(&T) -> Option<&Header> + Send + 'static,
-    account: StreamAccount,
+    account: Arc<StreamAccount>,
 ) -> Requests<T> {
     let count = move |frame: &T| {
-        if let Some(account) = account.get_or_init(|| side.account(header(frame))) {
+        if let Some(account) = account.with_frame(&side, header(frame)) {
             account.asked(frame);
         }
     };
@@ -164,14 +179,14 @@ impl Drop for UnderWay {
 
 impl Peer for Metered {
     fn append(&self, requests: Requests<pb::AppendRequest>, idle: Duration) -> Answer<Responses<pb::AppendResponse>> {
-        let account = StreamAccount::default();
+        let account = Arc::new(StreamAccount::default());
         let requests =
             counted(requests, self.side.of_stream(), |request| request.header.as_ref(), Arc::clone(&account));
         let opening = self.inner.append(requests, idle);
         async move {
             let responses = opening.await?;
             let count = move |response: &Result<pb::AppendResponse, _>| {
-                if let Some(account) = known(&account) {
+                if let Some(account) = account.known() {
                     account.outcome(response);
                 }
             };
@@ -256,19 +271,19 @@ impl Peer for Metered {
     }
 
     fn snapshot(&self, chunks: Requests<pb::SnapshotChunk>, idle: Duration) -> Answer<pb::SnapshotResponse> {
-        let account = StreamAccount::default();
+        let account = Arc::new(StreamAccount::default());
         let under_way = Arc::new(OnceLock::<UnderWay>::new());
         let chunks = counted(chunks, self.side.of_stream(), header_of_chunk, Arc::clone(&account));
         let (counting, begun) = (Arc::clone(&account), Arc::clone(&under_way));
         let chunks = chunks.inspect(move |_| {
-            if let Some(account) = known(&counting) {
+            if let Some(account) = counting.known() {
                 begun.get_or_init(|| UnderWay::new(account.clone()));
             }
         });
         let answer = self.inner.snapshot(chunks.boxed(), idle);
         async move {
             let outcome = answer.await;
-            if let Some(account) = known(&account) {
+            if let Some(account) = account.known() {
                 account.outcome(&outcome);
             }
             if let Some(under_way) = under_way.get() {

@@ -50,6 +50,11 @@ impl Roster {
         self.newest.borrow().get_node(&member).map(|info| info.peer_urls.clone())
     }
 
+    /// Whether `member` is one, with or without a vote.
+    pub(crate) fn has(&self, member: u64) -> bool {
+        self.newest.borrow().get_node(&member).is_some()
+    }
+
     /// Whether `member` follows without a vote. Asked for every call of a client.
     pub(crate) fn is_learner(&self, member: u64) -> bool {
         let newest = self.newest.borrow();

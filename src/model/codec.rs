@@ -89,7 +89,8 @@ impl Command {
             | Self::Compact { .. }
             | Self::LeaseGrant { .. }
             | Self::LeaseRevoke { .. }
-            | Self::Alarm(_) => 64,
+            | Self::Alarm(_)
+            | Self::Downgrade { .. } => 64,
         }
     }
 }
@@ -105,6 +106,7 @@ mod tag {
     pub(super) const RECIPE: u8 = 8;
     pub(super) const RANGE: u8 = 9;
     pub(super) const ALARM: u8 = 20;
+    pub(super) const DOWNGRADE: u8 = 21;
 }
 
 fn put_command(out: &mut BytesMut, command: &Command) {
@@ -141,6 +143,11 @@ fn put_command(out: &mut BytesMut, command: &Command) {
             out.put_u8(tag::ALARM);
             put_alarm(out, *change);
         }
+        Command::Downgrade { target } => {
+            out.put_u8(tag::DOWNGRADE);
+            put_flags(out, [target.is_some()]);
+            put_bytes(out, target.as_deref().unwrap_or_default());
+        }
     }
 }
 
@@ -158,6 +165,10 @@ fn get_command(from: &mut Bytes) -> Result<Command, CodecError> {
         .map(Command::LeaseCheckpoint),
         tag::RECIPE => get_bytes(from).map(Command::Recipe),
         tag::ALARM => get_alarm(from).map(Command::Alarm),
+        tag::DOWNGRADE => {
+            let ([is_some], target) = (get_flags(from)?, get_bytes(from)?);
+            Ok(Command::Downgrade { target: is_some.then_some(target) })
+        }
         _ => Err(malformed("unknown command")),
     }
 }

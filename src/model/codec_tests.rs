@@ -100,6 +100,7 @@ fn proposal() -> impl Strategy<Value = Proposal> {
         vec(checkpoint, 0..5).prop_map(Command::LeaseCheckpoint),
         bytes().prop_map(Command::Recipe),
         alarm_change().prop_map(Command::Alarm),
+        proptest::option::of(bytes()).prop_map(|target| Command::Downgrade { target }),
     ];
     (any::<[u64; 3]>(), ".{0,8}", command).prop_map(|([id, proposed_at_ms, auth_revision], user, command)| Proposal {
         id,

@@ -36,6 +36,11 @@ pub enum Command {
     Recipe(Bytes),
     /// Raise or end an alarm.
     Alarm(AlarmChange),
+    /// Note that the cluster is to go back to an older version, or that it is not.
+    Downgrade {
+        /// The version, as text; none ends it.
+        target: Option<Bytes>,
+    },
 }
 
 /// Remaining life of one lease.

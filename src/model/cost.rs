@@ -44,7 +44,8 @@ impl Command {
             | Self::LeaseRevoke { .. }
             | Self::LeaseCheckpoint(_)
             | Self::Recipe(_)
-            | Self::Alarm(_) => 0,
+            | Self::Alarm(_)
+            | Self::Downgrade { .. } => 0,
         }
     }
 }

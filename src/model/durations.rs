@@ -16,7 +16,7 @@ pub struct Durations<const N: usize> {
 /// A picture of [`Durations`].
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct DurationCounts {
-    /// (upper bound in seconds, how many took no longer and longer than the bound before); the last bound is `f64::MAX`, for any duration.
+    /// (upper bound in seconds, how many took no longer and longer than the bound before); the last bound is `f64::INFINITY`, for any duration.
     pub buckets: Vec<(f64, u64)>,
     /// How many there were.
     pub count: u64,
@@ -54,7 +54,7 @@ impl<const N: usize> Durations<N> {
     #[must_use]
     pub fn picture(&self) -> DurationCounts {
         let counts = self.counts.iter().chain([&self.longer]).map(|count| count.load(Ordering::Relaxed));
-        let bounds = self.bounds.iter().map(Duration::as_secs_f64).chain([f64::MAX]);
+        let bounds = self.bounds.iter().map(Duration::as_secs_f64).chain([f64::INFINITY]);
         let buckets: Vec<_> = bounds.zip(counts).collect();
         let count = buckets.iter().map(|(_, count)| count).sum();
         let seconds = Duration::from_micros(self.micros.load(Ordering::Relaxed)).as_secs_f64();
@@ -73,7 +73,7 @@ mod tests {
             durations.observe(Duration::from_millis(millis));
         }
         let picture = durations.picture();
-        assert_eq!(picture.buckets, [(0.001, 2), (0.002, 1), (0.004, 2), (f64::MAX, 1)]);
+        assert_eq!(picture.buckets, [(0.001, 2), (0.002, 1), (0.004, 2), (f64::INFINITY, 1)]);
         assert_eq!((picture.count, picture.seconds), (6, 0.015));
     }
 }

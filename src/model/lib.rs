@@ -2,7 +2,8 @@
 //!
 //! What every floor above speaks of: numbers that must not be confused ([`Revision`], [`LogIndex`], [`LeaseId`] …), keys and
 //! ranges, requests and their answers, the command that travels in a log entry ([`Proposal`]) with its binary format, and what
-//! applying a group of entries changed ([`AppliedBatch`]). Beside them the one thing that everybody counts in: [`Durations`]. Semantics of etcd 3.6 are meant wherever a name is etcd's.
+//! applying a group of entries changed ([`AppliedBatch`]). Beside them what everybody counts time in: [`Durations`]. Semantics of
+//! etcd 3.6 are meant wherever a name is etcd's.
 
 mod alarm;
 mod applied;

@@ -22,6 +22,7 @@ mod config;
 mod configs;
 mod corruption;
 mod defragmenter;
+mod downgrade;
 mod error;
 mod handle;
 mod history;
@@ -43,6 +44,7 @@ mod start;
 mod synchronisers;
 #[cfg(test)]
 mod testing;
+mod upkeep;
 mod waiters;
 
 pub use backup::{Backup, BackupPart};

@@ -50,6 +50,7 @@ impl Handle {
 /// The leader's watch.
 pub(crate) struct SpaceWatch {
     pub(crate) member: MemberId,
+    pub(crate) quota: u64,
     pub(crate) upkeep: Upkeep,
     pub(crate) reader: Reader,
     pub(crate) proposer: Arc<Proposer>,
@@ -59,7 +60,7 @@ pub(crate) struct SpaceWatch {
 impl SpaceWatch {
     /// Runs until `stop` changes.
     pub(crate) async fn run(self, mut stop: latest::Receiver<bool>) {
-        let Some(quota) = self.upkeep.quota_bytes else { return drop(stop.changed().await) };
+        let quota = self.quota;
         let mut ticks = interval(LOOK_INTERVAL);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut has_warned = false;

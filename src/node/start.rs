@@ -14,10 +14,8 @@ use watch::{Hub, HubHandle};
 
 use crate::announcement::Announcement;
 use crate::bootstrap::{BootstrapError, Founding, found, found_before};
-use crate::compactor::Compactor;
-use crate::config::{AutoCompaction, Config, PeerListen};
-use crate::corruption::{Comparison, CorruptionWatch, KeyHashes};
-use crate::defragmenter::Defragmenter;
+use crate::config::{Config, PeerListen};
+use crate::corruption::{Comparison, KeyHashes};
 use crate::handle::{Handle, Inner};
 use crate::history::StateHistory;
 use crate::ids::{IdSource, WallClock, wall_clock_ms};
@@ -27,7 +25,7 @@ use crate::measures::Measures;
 use crate::proposer::Proposer;
 use crate::queues::Turns;
 use crate::sink::Fan;
-use crate::space::SpaceWatch;
+use crate::upkeep;
 use crate::waiters::waiters;
 
 /// Why a member cannot start, or had to stop.
@@ -218,30 +216,9 @@ impl Node {
             config.election_timeout,
         );
         consensus.serve_leases(Arc::new(keeper_handle.clone()));
-        let compactor = Compactor {
-            mode: config.auto_compaction,
-            reader: reader.clone(),
-            proposer: Arc::clone(&proposer),
-            leadership: consensus.leadership(),
-        };
-        let space = SpaceWatch {
-            member: identity.member,
-            upkeep: config.upkeep,
-            reader: reader.clone(),
-            proposer: Arc::clone(&proposer),
-            leadership: consensus.leadership(),
-        };
-        let defragmenter = Defragmenter {
-            wanted: Arc::default(),
-            consensus: consensus.clone(),
-            reader: reader.clone(),
-            execution: execution.clone(),
-            measures: Arc::clone(&measures),
-        };
         let hashes = KeyHashes { reader: reader.clone(), execution: execution.clone() };
         consensus.serve_hashes(Arc::new(hashes.clone()));
         let comparison = Comparison { member: identity.member, hashes, consensus: consensus.clone() };
-        let defragment = Arc::clone(&defragmenter.wanted);
         let announcement = Announcement::new(&config, identity.member, consensus.clone());
         let announced = announcement.said();
         let mut tasks = JoinSet::new();
@@ -249,20 +226,6 @@ impl Node {
         spawn(&mut tasks, "recipe waiters", waiters.run(stopping.clone()));
         spawn(&mut tasks, "lease keeper", keeper.run(stopping.clone()));
         spawn(&mut tasks, "announcement", announcement.run(stopping.clone()));
-        spawn(&mut tasks, "watch of the space", space.run(stopping.clone()));
-        spawn(&mut tasks, "defragmenter", defragmenter.run(stopping.clone()));
-        if let Some(every) = config.upkeep.corrupt_check_interval {
-            let watch = CorruptionWatch {
-                every,
-                comparison: comparison.clone(),
-                proposer: Arc::clone(&proposer),
-                leadership: consensus.leadership(),
-            };
-            spawn(&mut tasks, "watch against corruption", watch.run(stopping.clone()));
-        }
-        if compactor.mode != AutoCompaction::Off {
-            spawn(&mut tasks, "compactor", compactor.run(stopping.clone()));
-        }
         let handle = Handle::new(Inner {
             config,
             identity,
@@ -275,10 +238,11 @@ impl Node {
             keeper: keeper_handle,
             waiters: waiters_handle,
             turns: Turns::default(),
-            defragment,
+            defragment: Arc::default(),
             comparison,
             stopping,
         });
+        upkeep::begin(&handle, &mut tasks);
         Self { handle, peer, consensus: consensus_tasks, announced, stop, peers_served: None, tasks, faults }
     }
 
@@ -351,7 +315,11 @@ impl std::fmt::Debug for Node {
     }
 }
 
-fn spawn(tasks: &mut JoinSet<&'static str>, name: &'static str, task: impl Future<Output = ()> + Send + 'static) {
+pub(crate) fn spawn(
+    tasks: &mut JoinSet<&'static str>,
+    name: &'static str,
+    task: impl Future<Output = ()> + Send + 'static,
+) {
     tasks.spawn(async move {
         task.await;
         name

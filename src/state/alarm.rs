@@ -26,21 +26,23 @@ impl Alarms {
 
     /// Refuses a command that an alarm stands against.
     pub(crate) fn check(self, command: &Command) -> Result<(), Rejection> {
-        match command {
+        let is_of_client = match command {
             Command::Put(_)
             | Command::Delete(_)
             | Command::Txn(_)
             | Command::Recipe(_)
             | Command::Compact { .. }
             | Command::LeaseGrant { .. }
-            | Command::LeaseRevoke { .. }
-                if self.corrupt =>
-            {
-                Err(Rejection::Corrupt)
-            }
-            command if self.no_space && command.cost() > 0 => Err(Rejection::NoSpace),
-            _ => Ok(()),
+            | Command::LeaseRevoke { .. } => true,
+            Command::LeaseCheckpoint(_) | Command::Alarm(_) | Command::Downgrade { .. } => false,
+        };
+        if self.corrupt && is_of_client {
+            return Err(Rejection::Corrupt);
         }
+        if self.no_space && command.cost() > 0 {
+            return Err(Rejection::NoSpace);
+        }
+        Ok(())
     }
 
     /// Whether what takes space is refused. Of a recipe it shows only when it is executed.

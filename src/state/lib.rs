@@ -15,6 +15,7 @@ mod outcome;
 mod reader;
 
 mod alarm;
+mod downgrade;
 mod draft;
 mod facts;
 mod hash;

@@ -35,7 +35,7 @@ use crate::place::Place;
 use crate::queues::Queues;
 use crate::resident::Resident;
 use crate::storage::Storage;
-use crate::{Fault, ReadError, Reader, txn};
+use crate::{Fault, ReadError, Reader, downgrade, txn};
 
 /// Largest TTL of a lease in seconds (etcd's figure). Checked at the edge too; here so that no entry can get around it.
 const LEASE_TTL_MAX: i64 = 9_000_000_000;
@@ -246,6 +246,11 @@ impl Machine {
             Command::LeaseRevoke { id } => self.revoke(group, id),
             Command::LeaseCheckpoint(checkpoints) => Ok(self.checkpoint(group, &checkpoints)),
             Command::Alarm(change) => self.change_alarms(change).map_err(ReadError::from),
+            Command::Downgrade { target } => {
+                // A copy: the fact outlives the log entry that it came in.
+                let target = target.map(|target| Bytes::copy_from_slice(&target));
+                Ok(Outcome::Downgrade { before: downgrade::change(&mut self.facts, target) })
+            }
         };
         match outcome {
             Ok(outcome) => Ok(Ok(outcome)),

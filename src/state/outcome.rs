@@ -67,6 +67,11 @@ pub enum Outcome {
     LeasesCheckpointed,
     /// Of a change of the alarms: the one that it is about, if there is or was one.
     Alarm(Option<model::Alarm>),
+    /// Of a change of the version to go back to.
+    Downgrade {
+        /// What was noted before; if anything was, nothing else has been.
+        before: Option<Bytes>,
+    },
     /// Of a recipe.
     Recipe(recipes::Outcome),
 }

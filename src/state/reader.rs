@@ -20,7 +20,7 @@ use crate::hash::{self, HashKv};
 use crate::layers::{Shared, Sight};
 use crate::lease::LeaseInfo;
 use crate::page::{self, Page, PageBounds};
-use crate::{Fault, ReadError, alarm, history, range, txn};
+use crate::{Fault, ReadError, alarm, downgrade, history, range, txn};
 
 /// Reads the state of a machine. Cheap to clone.
 #[derive(Clone)]
@@ -208,6 +208,12 @@ impl Reader {
     /// A fault.
     pub fn alarms(&self) -> Result<Vec<Alarm>, Fault> {
         alarm::list(&self.facts())
+    }
+
+    /// The version that the cluster is to go back to, if it is.
+    #[must_use]
+    pub fn downgrade_target(&self) -> Option<Bytes> {
+        downgrade::target(&self.facts())
     }
 
     /// Bytes of live keys and values: what a quota counts.

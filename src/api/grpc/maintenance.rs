@@ -10,6 +10,7 @@ use tonic::{Request, Response, Status};
 use crate::calls::Method;
 use crate::error::{status, transfer_status};
 use crate::grpc::conversation::answers;
+use crate::grpc::downgrade;
 use crate::grpc::edge::Edge;
 use crate::grpc::snapshot::Parts;
 use crate::version;
@@ -51,7 +52,7 @@ impl Maintenance {
             is_learner: self.edge.handle().is_learner(),
             storage_version: version::STORAGE.to_owned(),
             db_size_quota: quota.map_or(NO_QUOTA, signed),
-            downgrade_info: Some(pb::DowngradeInfo::default()),
+            downgrade_info: Some(downgrade::info(&self.edge)),
         })
     }
 
@@ -194,7 +195,11 @@ impl pb::maintenance_server::Maintenance for Maintenance {
         call.answer(self.answer_move_leader(request).await)
     }
 
-    async fn downgrade(&self, _: Request<pb::DowngradeRequest>) -> Result<Response<pb::DowngradeResponse>, Status> {
-        Err(Status::unimplemented("unknown method Downgrade for service etcdserverpb.Maintenance"))
+    async fn downgrade(
+        &self,
+        request: Request<pb::DowngradeRequest>,
+    ) -> Result<Response<pb::DowngradeResponse>, Status> {
+        let call = self.edge.calls().unary(Method::Downgrade);
+        call.answer(downgrade::answer(&self.edge, request).await)
     }
 }

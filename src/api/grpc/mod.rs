@@ -1,11 +1,12 @@
 //! The etcd v3 services: each method converts, asks the member, and converts back.
 //!
-//! Served: KV (with RangeStream, which etcd has from 3.7 on), Watch, Lease, Cluster, Maintenance without downgrades,
-//! v3lock, v3election, health and reflection. What is not served answers Unimplemented, which clients take for what it is.
+//! Served: KV (with RangeStream, which etcd has from 3.7 on), Watch, Lease, Cluster, Maintenance, v3lock, v3election,
+//! health and reflection. What is not served answers Unimplemented, which clients take for what it is.
 
 mod cluster;
 mod conversation;
 mod dispatch;
+mod downgrade;
 mod edge;
 mod election;
 mod fragment;

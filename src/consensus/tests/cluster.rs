@@ -17,7 +17,7 @@ use crate::{
     ProposeError, ReadIndexError, TransferError,
 };
 
-fn id(member: u64) -> MemberId {
+pub(super) fn id(member: u64) -> MemberId {
     MemberId::new(member)
 }
 
@@ -39,7 +39,7 @@ pub(super) struct Cluster {
 }
 
 impl Cluster {
-    async fn of(first: &[u64]) -> Self {
+    pub(super) async fn of(first: &[u64]) -> Self {
         Self::with_snapshots_every(first, 10_000).await
     }
 

@@ -6,6 +6,7 @@ mod inline;
 mod log_store;
 mod log_suite;
 mod member;
+mod meters;
 mod on_disk;
 mod refetch;
 mod restart;

@@ -155,6 +155,10 @@ impl Peer for Wire {
         self.call(|peer| peer.change_members(request, timeout))
     }
 
+    fn hash_keys(&self, request: pb::HashKeysRequest, timeout: Duration) -> Answer<pb::HashKeysResponse> {
+        self.call(|peer| peer.hash_keys(request, timeout))
+    }
+
     fn probe(&self, timeout: Duration) -> Answer<pb::ProbeResponse> {
         self.call(|peer| peer.probe(timeout))
     }

@@ -93,7 +93,7 @@ impl Reference {
                 let recipe = recipes::Command::decode(encoded.clone()).unwrap();
                 Ok(Outcome::Recipe(recipes::apply(&recipe, self).unwrap()))
             }
-            Command::Alarm(_) => panic!("programs raise no alarms"),
+            Command::Alarm(_) | Command::Downgrade { .. } => panic!("programs change no facts"),
         }
     }
 

@@ -115,6 +115,21 @@ fn while_data_differ_nothing_of_clients_is_applied() {
 }
 
 #[test]
+fn there_is_one_version_to_go_back_to() {
+    let mut rig = Rig::in_memory();
+    let to = |target: Option<&'static str>| Command::Downgrade { target: target.map(super::rig::bytes) };
+    let before = |target: Option<&'static str>| Outcome::Downgrade { before: target.map(super::rig::bytes) };
+    assert_eq!(rig.ok(to(None)), before(None));
+    assert_eq!(rig.ok(to(Some("3.5"))), before(None));
+    assert_eq!(rig.ok(to(Some("3.4"))), before(Some("3.5")), "and it stays so");
+    rig.flush();
+    rig.crash();
+    assert_eq!(rig.reader().downgrade_target(), Some(super::rig::bytes("3.5")));
+    assert_eq!(rig.ok(to(None)), before(Some("3.5")));
+    assert_eq!(rig.reader().downgrade_target(), None);
+}
+
+#[test]
 fn alarms_outlive_a_crash_with_and_without_a_flush() {
     for mut rig in Rig::both() {
         rig.ok(raise(full()));

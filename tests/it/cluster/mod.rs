@@ -34,3 +34,4 @@ mod queues;
 mod restarts;
 mod snapshots;
 mod tools;
+mod upkeep;

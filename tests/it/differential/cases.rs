@@ -1,12 +1,13 @@
 //! Edge cases by name, in order: each builds on the state that those before it left.
 
 use bytes::Bytes;
+use proto::etcdserverpb::alarm_request::AlarmAction;
 use proto::etcdserverpb::compare::{CompareResult, CompareTarget, TargetUnion};
 use proto::etcdserverpb::range_request::{SortOrder, SortTarget};
 use proto::etcdserverpb::request_op::Request;
 use proto::etcdserverpb::{
-    CompactionRequest, Compare, DeleteRangeRequest, LeaseGrantRequest, LeaseKeepAliveRequest, LeaseRevokeRequest,
-    LeaseTimeToLiveRequest, PutRequest, RangeRequest, RequestOp, TxnRequest,
+    AlarmRequest, AlarmType, CompactionRequest, Compare, DeleteRangeRequest, LeaseGrantRequest, LeaseKeepAliveRequest,
+    LeaseRevokeRequest, LeaseTimeToLiveRequest, PutRequest, RangeRequest, RequestOp, TxnRequest,
 };
 
 use super::target::Step;
@@ -54,7 +55,8 @@ fn grant(id: i64, ttl: i64) -> Step {
 
 /// All of them.
 pub(crate) fn cases() -> Vec<Case> {
-    [puts(), ranges(), sorts(), deletes(), transactions(), comparisons(), nested(), leases(), compactions()].concat()
+    [puts(), ranges(), sorts(), deletes(), transactions(), comparisons(), nested(), leases(), compactions(), alarms()]
+        .concat()
 }
 
 fn puts() -> Vec<Case> {
@@ -380,5 +382,55 @@ fn compactions() -> Vec<Case> {
         ),
         ("compact: physical", Step::Compact(CompactionRequest { revision: 14, physical: true })),
         ("compact: read at the new edge", at(14)),
+    ]
+}
+
+/// Alarms of a member that is not there, so that no server raises or ends one by itself.
+fn alarms() -> Vec<Case> {
+    let alarm = |action: AlarmAction, kind: AlarmType| {
+        Step::Alarm(AlarmRequest { action: action.into(), member_id: 7, alarm: kind.into() })
+    };
+    let (full, corrupt, any) = (AlarmType::Nospace, AlarmType::Corrupt, AlarmType::None);
+    let write = || op(Request::RequestPut(put("al", "1")));
+    let remove = || op(Request::RequestDeleteRange(delete("al", "")));
+    vec![
+        ("alarm: list of none", alarm(AlarmAction::Get, any)),
+        ("alarm: raise nothing", alarm(AlarmAction::Activate, any)),
+        ("alarm: end nothing", alarm(AlarmAction::Deactivate, any)),
+        ("alarm: a key", Step::Put(put("al", "0"))),
+        ("alarm: a lease", grant(201, 600)),
+        ("alarm: raise no space", alarm(AlarmAction::Activate, full)),
+        ("alarm: raise it again", alarm(AlarmAction::Activate, full)),
+        ("alarm: list", alarm(AlarmAction::Get, any)),
+        ("alarm: list of a kind", alarm(AlarmAction::Get, full)),
+        ("alarm: list of another kind", alarm(AlarmAction::Get, corrupt)),
+        ("no space: put", Step::Put(put("al", "1"))),
+        ("no space: put without a key", Step::Put(put("", "1"))),
+        ("no space: put on an unknown lease", Step::Put(PutRequest { lease: 12345, ..put("al", "1") })),
+        ("no space: grant", grant(202, 600)),
+        ("no space: grant what exists", grant(201, 600)),
+        ("no space: txn that puts", txn(vec![], vec![write()], vec![])),
+        ("no space: txn that would put otherwise", txn(vec![], vec![remove()], vec![write()])),
+        ("no space: txn that deletes", txn(vec![], vec![remove()], vec![])),
+        ("no space: empty txn", txn(vec![], vec![], vec![])),
+        ("no space: range", Step::Range(range("al", ""))),
+        ("no space: delete", Step::Delete(delete("al", ""))),
+        ("no space: keep alive", Step::KeepAlive(LeaseKeepAliveRequest { id: 201 })),
+        ("no space: revoke", Step::Revoke(LeaseRevokeRequest { id: 201 })),
+        ("no space: compact", Step::Compact(CompactionRequest { revision: 15, physical: false })),
+        ("no space: defragment", Step::Defragment),
+        ("alarm: end no space", alarm(AlarmAction::Deactivate, full)),
+        ("alarm: end it again", alarm(AlarmAction::Deactivate, full)),
+        ("alarm: space again", Step::Put(put("al", "2"))),
+        ("alarm: raise corrupt", alarm(AlarmAction::Activate, corrupt)),
+        ("corrupt: put", Step::Put(put("al", "3"))),
+        ("corrupt: delete", Step::Delete(delete("al", ""))),
+        ("corrupt: txn", txn(vec![], vec![write()], vec![])),
+        ("corrupt: range", Step::Range(range("al", ""))),
+        ("corrupt: compact", Step::Compact(CompactionRequest { revision: 16, physical: false })),
+        ("corrupt: grant", grant(203, 600)),
+        ("corrupt: revoke", Step::Revoke(LeaseRevokeRequest { id: 203 })),
+        ("alarm: end corrupt", alarm(AlarmAction::Deactivate, corrupt)),
+        ("alarm: list at the end", alarm(AlarmAction::Get, any)),
     ]
 }

@@ -7,11 +7,12 @@ use std::time::Duration;
 
 use proto::etcdserverpb::kv_client::KvClient;
 use proto::etcdserverpb::lease_client::LeaseClient;
+use proto::etcdserverpb::maintenance_client::MaintenanceClient;
 use proto::etcdserverpb::watch_client::WatchClient;
 use proto::etcdserverpb::{
-    CompactionRequest, DeleteRangeRequest, LeaseGrantRequest, LeaseKeepAliveRequest, LeaseLeasesRequest,
-    LeaseRevokeRequest, LeaseTimeToLiveRequest, PutRequest, RangeRequest, ResponseHeader, TxnRequest,
-    WatchCreateRequest, WatchRequest, WatchResponse, watch_request,
+    AlarmRequest, CompactionRequest, DefragmentRequest, DeleteRangeRequest, LeaseGrantRequest, LeaseKeepAliveRequest,
+    LeaseLeasesRequest, LeaseRevokeRequest, LeaseTimeToLiveRequest, PutRequest, RangeRequest, ResponseHeader,
+    TxnRequest, WatchCreateRequest, WatchRequest, WatchResponse, watch_request,
 };
 use proto::v3electionpb::election_client::ElectionClient;
 use proto::v3electionpb::{CampaignRequest, LeaderRequest, ProclaimRequest, ResignRequest};
@@ -39,6 +40,8 @@ pub(crate) enum Step {
     Proclaim(ProclaimRequest),
     Leader(LeaderRequest),
     Resign(ResignRequest),
+    Alarm(AlarmRequest),
+    Defragment,
 }
 
 /// A real etcd. Dropped, it is killed.
@@ -81,6 +84,7 @@ pub(crate) struct Target {
     watch: WatchClient<Channel>,
     lock: LockClient<Channel>,
     election: ElectionClient<Channel>,
+    maintenance: MaintenanceClient<Channel>,
 }
 
 impl Target {
@@ -98,7 +102,8 @@ impl Target {
                     lease: LeaseClient::new(channel.clone()),
                     watch: WatchClient::new(channel.clone()),
                     lock: LockClient::new(channel.clone()),
-                    election: ElectionClient::new(channel),
+                    election: ElectionClient::new(channel.clone()),
+                    maintenance: MaintenanceClient::new(channel),
                 };
             }
         }
@@ -144,6 +149,14 @@ impl Target {
             Step::Proclaim(proclaim) => answer(self.election.proclaim(proclaim).await, |done| &mut done.header),
             Step::Leader(of) => answer(self.election.leader(of).await, |leader| &mut leader.header),
             Step::Resign(resign) => answer(self.election.resign(resign).await, |done| &mut done.header),
+            // etcd 3.4 answers without a header.
+            Step::Alarm(ask) => match self.maintenance.alarm(ask).await {
+                Ok(answered) => format!("{:?}", answered.into_inner().alarms),
+                Err(status) => format!("{:?}: {}", status.code(), status.message()),
+            },
+            Step::Defragment => {
+                answer(self.maintenance.defragment(DefragmentRequest {}).await, |defragmented| &mut defragmented.header)
+            }
         }
     }
 

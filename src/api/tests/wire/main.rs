@@ -1,7 +1,9 @@
 //! The client port of a real member, over real sockets: what clients see, byte for byte where it matters.
 
 mod abuse;
+mod cluster;
 mod election;
+mod error_table;
 mod gateway;
 mod kv;
 mod lease;
@@ -9,6 +11,7 @@ mod lock;
 mod maintenance;
 mod monitoring;
 mod others;
+mod past_bugs;
 mod port;
 mod range_stream;
 mod support;

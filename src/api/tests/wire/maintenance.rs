@@ -6,9 +6,9 @@ use node::Upkeep;
 use proto::etcdserverpb::alarm_request::AlarmAction;
 use proto::etcdserverpb::request_op::Request as Op;
 use proto::etcdserverpb::{
-    AlarmMember, AlarmRequest, AlarmType, CompactionRequest, DefragmentRequest, DeleteRangeRequest, HashRequest,
-    LeaseGrantRequest, LeaseKeepAliveRequest, LeaseRevokeRequest, PutRequest, RangeRequest, RequestOp, StatusRequest,
-    TxnRequest,
+    AlarmMember, AlarmRequest, AlarmType, CompactionRequest, DefragmentRequest, DeleteRangeRequest, DowngradeInfo,
+    DowngradeRequest, HashRequest, LeaseGrantRequest, LeaseKeepAliveRequest, LeaseRevokeRequest, PutRequest,
+    RangeRequest, RequestOp, StatusRequest, TxnRequest,
 };
 use tokio::time::{Instant, sleep};
 use tonic::Code;
@@ -210,5 +210,34 @@ async fn a_checksum_of_everything_changes_with_anything() {
     let with_lease = hash().await;
     assert_ne!(with_lease.0, empty.0);
     assert_eq!(with_lease.1, 1);
+    member.stop().await;
+}
+
+#[tokio::test]
+async fn a_downgrade_is_checked_noted_and_cancelled() {
+    let member = Member::start().await;
+    let mut maintenance = member.maintenance().await;
+    let ask = |action, version: &str| DowngradeRequest { action, version: version.to_owned() };
+    let (validate, enable, cancel) = (0, 1, 2);
+    let format = "etcdserver: wrong downgrade target version format";
+    let target = "etcdserver: invalid downgrade target version";
+    for action in [validate, enable] {
+        assert_refused(maintenance.downgrade(ask(action, "soon")).await, Code::InvalidArgument, format);
+        assert_refused(maintenance.downgrade(ask(action, "3.4")).await, Code::InvalidArgument, target);
+    }
+    let answer = maintenance.downgrade(ask(validate, "3.5")).await.expect("an answer").into_inner();
+    assert_eq!((answer.version.as_str(), answer.header.is_some()), ("3.6", true));
+    maintenance.downgrade(ask(enable, "3.5")).await.expect("an answer");
+    let status = maintenance.status(StatusRequest {}).await.expect("a status").into_inner();
+    assert_eq!(status.downgrade_info, Some(DowngradeInfo { enabled: true, target_version: "3.5.0".to_owned() }));
+    let under_way = "etcdserver: cluster has a downgrade job in progress";
+    for action in [validate, enable] {
+        assert_refused(maintenance.downgrade(ask(action, "3.5")).await, Code::FailedPrecondition, under_way);
+    }
+    for _ in 0..2 {
+        maintenance.downgrade(ask(cancel, "")).await.expect("an answer, whether there was one or not");
+    }
+    let status = maintenance.status(StatusRequest {}).await.expect("a status").into_inner();
+    assert_eq!(status.downgrade_info, Some(DowngradeInfo::default()));
     member.stop().await;
 }

@@ -54,35 +54,25 @@ impl Member {
         Self::start_as(Options::default(), upkeep).await
     }
 
+    /// One of two, of which the other never starts.
+    pub(crate) async fn start_without_quorum() -> Self {
+        let data = tempfile::tempdir().expect("a directory");
+        let mut config = config(&data, Upkeep::default());
+        config.initial_cluster.members.insert("other".to_owned(), vec!["http://127.0.0.1:1".to_owned()]);
+        let node = Node::start(config).await.expect("a member");
+        Self::serve(node, Options::default(), data).await
+    }
+
     async fn start_as(options: Options, upkeep: Upkeep) -> Self {
         let data = tempfile::tempdir().expect("a directory");
-        let config = Config {
-            name: "default".to_owned(),
-            data_dir: data.path().join("member"),
-            initial_cluster: node::InitialCluster {
-                members: std::collections::BTreeMap::from([("default".to_owned(), vec![PEER_URL.to_owned()])]),
-                token: "etcd-cluster".to_owned(),
-                state: node::ClusterState::New,
-            },
-            peer_urls: vec![PEER_URL.to_owned()],
-            peer_listen: node::PeerListen::At(vec!["http://127.0.0.1:0".to_owned()]),
-            peer_tls: None,
-            client_urls: vec!["http://localhost:2379".to_owned()],
-            heartbeat_interval: Duration::from_millis(100),
-            election_timeout: Duration::from_millis(1000),
-            snapshot_count: 10_000,
-            catch_up_entries: node::CATCH_UP_ENTRIES,
-            request_bytes_max: 1_572_864,
-            limits: Limits::default(),
-            auto_compaction: AutoCompaction::Off,
-            watch_progress_interval: Duration::from_secs(600),
-            strict_reconfig_check: true,
-            learners_max: 1,
-            upkeep,
-        };
+        let config = config(&data, upkeep);
         let node = Node::start(config).await.expect("a member");
         node.announced().await;
         node.handle().wait_for_leader(Instant::now() + PATIENCE).await.expect("a leader");
+        Self::serve(node, options, data).await
+    }
+
+    async fn serve(node: Node, options: Options, data: TempDir) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("an address");
         let (stop, stopping) = latest::channel(false);
@@ -146,6 +136,33 @@ impl Member {
         let request = format!("{request}\r\nhost: member\r\nconnection: close\r\n\r\n");
         stream.write_all(request.as_bytes()).await.expect("a request");
         read_to_end(stream).await
+    }
+}
+
+fn config(data: &TempDir, upkeep: Upkeep) -> Config {
+    Config {
+        name: "default".to_owned(),
+        data_dir: data.path().join("member"),
+        initial_cluster: node::InitialCluster {
+            members: std::collections::BTreeMap::from([("default".to_owned(), vec![PEER_URL.to_owned()])]),
+            token: "etcd-cluster".to_owned(),
+            state: node::ClusterState::New,
+        },
+        peer_urls: vec![PEER_URL.to_owned()],
+        peer_listen: node::PeerListen::At(vec!["http://127.0.0.1:0".to_owned()]),
+        peer_tls: None,
+        client_urls: vec!["http://localhost:2379".to_owned()],
+        heartbeat_interval: Duration::from_millis(100),
+        election_timeout: Duration::from_millis(1000),
+        snapshot_count: 10_000,
+        catch_up_entries: node::CATCH_UP_ENTRIES,
+        request_bytes_max: 1_572_864,
+        limits: Limits::default(),
+        auto_compaction: AutoCompaction::Off,
+        watch_progress_interval: Duration::from_secs(600),
+        strict_reconfig_check: true,
+        learners_max: 1,
+        upkeep,
     }
 }
 

@@ -15,29 +15,29 @@ use tonic::Streaming;
 use crate::support::{Member, PATIENCE, put};
 
 /// A stream under a test's hand.
-struct Stream {
+pub(crate) struct Stream {
     requests: mpsc::Sender<WatchRequest>,
     responses: Streaming<WatchResponse>,
 }
 
 impl Stream {
-    async fn open(member: &Member) -> Self {
+    pub(crate) async fn open(member: &Member) -> Self {
         let (requests, receiver) = mpsc::channel(16);
         let responses = member.watch().await.watch(ReceiverStream::new(receiver)).await.expect("a stream");
         Self { requests, responses: responses.into_inner() }
     }
 
-    async fn ask(&self, union: RequestUnion) {
+    pub(crate) async fn ask(&self, union: RequestUnion) {
         self.requests.send(WatchRequest { request_union: Some(union) }).await.expect("an open stream");
     }
 
     /// Creates a watcher and returns what it is answered.
-    async fn create(&mut self, create: WatchCreateRequest) -> WatchResponse {
+    pub(crate) async fn create(&mut self, create: WatchCreateRequest) -> WatchResponse {
         self.ask(RequestUnion::CreateRequest(create)).await;
         self.next().await
     }
 
-    async fn next(&mut self) -> WatchResponse {
+    pub(crate) async fn next(&mut self) -> WatchResponse {
         let message = timeout(PATIENCE, self.responses.message()).await.expect("a response in time");
         message.expect("no error").expect("not the end")
     }
