@@ -56,7 +56,6 @@ const WITH_VALUE: &[(&str, Effect)] = &[
     ("proxy-write-timeout", Effect::None("there is no proxy")),
     ("proxy-read-timeout", Effect::None("there is no proxy")),
     ("proxy", Effect::Refused("there is no proxy")),
-    ("corrupt-check-time", Effect::Refused("members do not compare their stores in this version")),
     ("peer-cert-allowed-cn", Effect::Refused("certificates of peers are told by --peer-cert-allowed-hostname")),
     ("discovery-token", Effect::Refused("discovery is not part of this version")),
     ("discovery-endpoints", Effect::Refused("discovery is not part of this version")),
@@ -93,7 +92,6 @@ const SWITCHES: &[(&str, Effect)] = &[
     ("discovery-insecure-skip-tls-verify", Effect::None("there is no discovery")),
     ("socket-reuse-port", Effect::Refused("no other process may listen where a member does")),
     ("compact-hash-check-enabled", Effect::Refused("members do not compare their stores in this version")),
-    ("initial-corrupt-check", Effect::Refused("members do not compare their stores in this version")),
     ("enable-pprof", Effect::None("there are no Go profiles here")),
     ("force-new-cluster", Effect::Refused("recovery into a new cluster is not part of this version")),
 ];
@@ -227,8 +225,8 @@ mod tests {
         assert_eq!(sort(&["--wal-dir", "w"]).unwrap_err().to_string(), "--wal-dir: the log is kept below --data-dir");
         assert!(sort(&["--force-new-cluster"]).is_err());
         assert!(sort(&["--force-new-cluster=false"]).is_ok());
-        assert!(sort(&["--experimental-initial-corrupt-check"]).is_err());
-        assert!(sort(&["--experimental-corrupt-check-time", "0s", "--proxy=off"]).is_ok());
+        assert!(sort(&["--experimental-compact-hash-check-enabled"]).is_err());
+        assert!(sort(&["--experimental-compact-hash-check-time", "0s", "--proxy=off"]).is_ok());
         assert!(sort(&["--auth-token=jwt"]).is_err());
         assert!(
             sort(&["--auth-token=simple"]).is_ok(),
