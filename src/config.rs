@@ -29,7 +29,7 @@ pub(crate) use address::{Listen, Url};
 pub(crate) use cluster::parse_members;
 pub(crate) use file::with_file;
 
-use crate::snapshot::SnapshotTask;
+use crate::snapshot::{ImportTask, SnapshotTask};
 
 /// Agreement for services: locks, elections, configuration, over the etcd v3 API and plain HTTP.
 #[derive(Debug, Parser)]
@@ -46,7 +46,13 @@ impl Cli {
     pub(crate) fn server_flags(&self) -> Option<&ServerFlags> {
         match &self.task {
             Some(Task::Server(flags)) => Some(flags),
-            Some(Task::Wal { .. } | Task::Snapshot { .. }) => None,
+            Some(
+                Task::Wal { .. }
+                | Task::Snapshot { .. }
+                | Task::Import { .. }
+                | Task::Completion { .. }
+                | Task::Man { .. },
+            ) => None,
             None => Some(&self.server),
         }
     }
@@ -66,6 +72,21 @@ pub(crate) enum Task {
     Snapshot {
         #[command(subcommand)]
         task: SnapshotTask,
+    },
+    /// Make a member of a new cluster from another program's data.
+    Import {
+        #[command(subcommand)]
+        task: ImportTask,
+    },
+    /// Print a script for completing commands.
+    Completion {
+        /// For which shell.
+        shell: clap_complete::Shell,
+    },
+    /// Write a manual page for every command.
+    Man {
+        /// The folder that the pages are written into; it is made.
+        dir: PathBuf,
     },
 }
 

@@ -3,6 +3,7 @@
 mod banner;
 mod compat;
 mod config;
+mod invocation;
 mod runtime;
 mod snapshot;
 mod telemetry;
@@ -20,6 +21,9 @@ use crate::config::{Cli, Settings, Task, WalTask};
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
+    if let Some(arguments) = invocation::of_a_client(std::env::args_os()) {
+        return ctl::main(arguments);
+    }
     match run() {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -45,6 +49,9 @@ fn run() -> Result<()> {
     match cli.task {
         Some(Task::Wal { task: WalTask::Dump { dir } }) => dump(&dir),
         Some(Task::Snapshot { task }) => snapshot::run(&task),
+        Some(Task::Import { task }) => snapshot::import(&task),
+        Some(Task::Completion { shell }) => invocation::print_completion(shell),
+        Some(Task::Man { dir }) => invocation::write_man_pages(&dir),
         Some(Task::Server(flags)) => serve(&flags.settings()?, warnings),
         None => serve(&cli.server.settings()?, warnings),
     }
@@ -53,7 +60,7 @@ fn run() -> Result<()> {
 /// What the command line, the environment and a file of settings say together, and what to warn about.
 fn parse() -> Result<(Cli, Vec<String>)> {
     let mut sorted = compat::sort_arguments(std::env::args_os())?;
-    let matches = Cli::command().get_matches_from(&sorted.arguments);
+    let matches = invocation::command().get_matches_from(&sorted.arguments);
     let cli = Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
     let Some(file) = cli.server_flags().and_then(|flags| flags.config_file.as_deref()) else {
         return Ok((cli, sorted.warnings));

@@ -3,9 +3,9 @@
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
 use clap::{Args, Subcommand};
-use node::{BackupStatus, ClusterState, InitialCluster, RestoreConfig};
+use node::{BackupStatus, ClusterState, InitialCluster, RestoreConfig, RevisionBump};
 
 use crate::config::{Url, parse_members};
 
@@ -42,11 +42,12 @@ pub(crate) struct RestoreFlags {
     /// Keeps the new cluster and the one before apart: take another one than that had
     #[arg(long, default_value = "etcd-cluster")]
     initial_cluster_token: String,
-    /// Not part of this version
-    #[arg(long, hide = true)]
-    bump_revision: Option<u64>,
-    /// Not part of this version
-    #[arg(long, hide = true)]
+    /// Set the revision forward by so much, more than was written since the snapshot: what clients saw then cannot come back with
+    /// another meaning
+    #[arg(long, default_value_t = 0)]
+    bump_revision: u64,
+    /// Have all before that revision count as compacted, so that watches from there are told; belongs to --bump-revision
+    #[arg(long)]
     mark_compacted: bool,
     /// Not part of this version
     #[arg(long, hide = true)]
@@ -55,14 +56,11 @@ pub(crate) struct RestoreFlags {
 
 impl RestoreFlags {
     fn config(&self) -> Result<RestoreConfig> {
-        let refused = [
-            ("bump-revision", self.bump_revision.is_some()),
-            ("mark-compacted", self.mark_compacted),
-            ("skip-hash-check", self.skip_hash_check),
-        ];
-        if let Some((flag, _)) = refused.iter().find(|(_, is_set)| *is_set) {
-            bail!("--{flag} is not part of this version");
-        }
+        ensure!(!self.skip_hash_check, "--skip-hash-check is not part of this version");
+        ensure!(
+            (self.bump_revision > 0) == self.mark_compacted,
+            "--bump-revision, above 0, and --mark-compacted belong together"
+        );
         ensure!(!self.name.is_empty() && !self.name.contains(['=', ',']), "--name must be set and hold no '=' or ','");
         let members = match &self.initial_cluster {
             None => [(self.name.clone(), self.initial_advertise_peer_urls.clone())].into(),
@@ -80,6 +78,7 @@ impl RestoreFlags {
                 token: self.initial_cluster_token.clone(),
                 state: ClusterState::New,
             },
+            bump: (self.bump_revision > 0).then_some(RevisionBump(self.bump_revision)),
         })
     }
 }
@@ -114,5 +113,35 @@ fn restore(file: &Path, config: &RestoreConfig) -> Result<()> {
     let status = node::restore(file, config)?;
     let (name, data_dir) = (&config.name, config.data_dir.display());
     writeln!(std::io::stdout().lock(), "restored {name} at revision {} into {data_dir}", status.revision)?;
+    Ok(())
+}
+
+/// What to make a data directory of.
+#[derive(Debug, Subcommand)]
+pub(crate) enum ImportTask {
+    /// A snapshot that was saved from a real etcd, or a copy of its file `member/snap/db`: keys with their revisions and leases.
+    EtcdSnapshot(RestoreFlags),
+}
+
+/// Makes a member of a new cluster from another program's data.
+///
+/// # Errors
+///
+/// As [`run`].
+pub(crate) fn import(task: &ImportTask) -> Result<()> {
+    let ImportTask::EtcdSnapshot(flags) = task;
+    let config = flags.config()?;
+    let imported = node::import_etcd(&flags.file, &config)?;
+    let (name, data_dir) = (&config.name, config.data_dir.display());
+    let mut out = std::io::stdout().lock();
+    writeln!(
+        out,
+        "imported {} keys and {} leases at revision {} into {data_dir}, as {name}",
+        imported.keys, imported.leases, imported.revision
+    )?;
+    if imported.users > 0 || imported.roles > 0 {
+        let (users, roles) = (imported.users, imported.roles);
+        writeln!(out, "left out {users} users and {roles} roles, which were not enforced: add them again")?;
+    }
     Ok(())
 }

@@ -12,14 +12,16 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("tls", &[]),
     ("wal", &[]),
     ("transport", &["proto", "tls"]),
+    ("bolt", &["proto"]),
     ("recipes", &["model"]),
     ("state", &["model", "recipes"]),
     ("watch", &["model"]),
     ("consensus", &["model", "wal", "state", "transport", "proto"]),
-    ("node", &["model", "recipes", "state", "watch", "consensus", "transport"]),
+    ("node", &["model", "recipes", "state", "watch", "consensus", "transport", "bolt"]),
     ("api", &["proto", "model", "tls", "recipes", "node"]),
     ("client", &["proto"]),
-    ("quorate", &["model", "tls", "wal", "node", "api"]),
+    ("ctl", &["client"]),
+    ("quorate", &["model", "tls", "wal", "node", "api", "ctl"]),
     ("bench", &["proto"]),
 ];
 

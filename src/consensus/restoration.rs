@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use model::{LogId, MemberId};
-use state::{Import, Machine, Place};
+use state::{Import, Machine, Place, RevisionBump};
 
 use crate::format::encode_stored_membership;
 use crate::snapshot::Durable;
@@ -26,7 +26,8 @@ pub struct Restoration {
 }
 
 impl Restoration {
-    /// Begins to make `identity` one of `members`, all of them voters, with a state in `place` whose last entry is `last`.
+    /// Begins to make `identity` one of `members`, all of them voters, with a state in `place` whose last entry is `last`, its revision
+    /// set forward if there is a `bump`.
     ///
     /// # Errors
     ///
@@ -35,6 +36,7 @@ impl Restoration {
         identity: Owner,
         members: &BTreeMap<MemberId, MemberInfo>,
         last: LogId,
+        bump: Option<RevisionBump>,
         place: Arc<dyn Place>,
     ) -> Result<Self, Error> {
         if !members.contains_key(&identity.member) {
@@ -48,7 +50,7 @@ impl Restoration {
         // As if that entry had brought the membership: it is later than any other that the state can have known.
         let membership = StoredMembership::new(Some(last), membership);
         let machine = Machine::open(Arc::clone(&place), state::Options::default())?;
-        let import = Import::new(&place)?.with_membership(encode_stored_membership(&membership));
+        let import = Import::new(&place)?.with_membership(encode_stored_membership(&membership)).with_bump(bump);
         Ok(Self { identity, durable: Durable { last, membership }, machine, import })
     }
 

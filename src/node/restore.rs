@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use consensus::{LogPlace, Restoration};
 use model::{LogId, Revision};
-use state::{FjallPlace, Survey, Surveyed};
+use state::{FjallPlace, RevisionBump, Survey, Surveyed};
 use thiserror::Error;
 
 use crate::backup_file::{BackupError, CHECKSUM_BYTES, Decoder};
@@ -29,6 +29,8 @@ pub struct RestoreConfig {
     pub peer_urls: Vec<String>,
     /// The first members of the new cluster, this one among them.
     pub initial_cluster: InitialCluster,
+    /// How far the revision is set forward, so that none that clients saw after the backup comes back with another meaning.
+    pub bump: Option<RevisionBump>,
 }
 
 /// Why no member was restored, or a backup could not be looked into. Nothing is left behind.
@@ -52,6 +54,14 @@ pub enum RestoreError {
         path: PathBuf,
         /// Why.
         source: io::Error,
+    },
+    /// A snapshot of etcd cannot be used.
+    #[error("snapshot {path}: {reason}", path = path.display())]
+    Etcd {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        reason: String,
     },
     /// The members of the new cluster contradict each other.
     #[error(transparent)]
@@ -105,35 +115,60 @@ fn survey(file: &Path) -> Result<BackupStatus, BackupError> {
 ///
 /// [`RestoreError`].
 pub fn restore(file: &Path, config: &RestoreConfig) -> Result<BackupStatus, RestoreError> {
-    let data_dir = &config.data_dir;
-    if data_dir.exists() {
-        return Err(RestoreError::Exists(data_dir.clone()));
-    }
-    let founding = derive(&config.name, &config.peer_urls, &config.initial_cluster)?;
+    let founding = check(config)?;
     let status = inspect(file)?;
+    let unreadable = |source| RestoreError::Backup { path: file.to_owned(), source };
+    make(config, founding, status.last, |restoration| {
+        let input = File::open(file).map_err(|error| unreadable(error.into()))?;
+        let mut backup = Decoder::new(BufReader::new(input)).map_err(unreadable)?;
+        while let Some(piece) = backup.piece().map_err(unreadable)? {
+            restoration.write(piece)?;
+        }
+        Ok(())
+    })?;
+    Ok(status)
+}
+
+/// Who the member is to be, if nothing is in its way.
+pub(crate) fn check(config: &RestoreConfig) -> Result<Founding, RestoreError> {
+    if config.data_dir.exists() {
+        return Err(RestoreError::Exists(config.data_dir.clone()));
+    }
+    Ok(derive(&config.name, &config.peer_urls, &config.initial_cluster)?)
+}
+
+/// Makes the directory of a member whose state, up to the entry `last`, is written by `write`.
+pub(crate) fn make(
+    config: &RestoreConfig,
+    founding: Founding,
+    last: LogId,
+    write: impl FnOnce(&mut Restoration) -> Result<(), RestoreError>,
+) -> Result<(), RestoreError> {
+    let data_dir = &config.data_dir;
     let failed = |source| RestoreError::DataDir { path: data_dir.clone(), source };
     let aside = data_dir.with_added_extension("restoring");
     remove(&aside).map_err(failed)?;
-    let made = make(file, &aside, founding, &status).and_then(|()| put(&aside, data_dir).map_err(failed));
+    let made = make_at(&aside, config.bump, founding, last, write).and_then(|()| put(&aside, data_dir).map_err(failed));
     if made.is_err() {
         // What made it fail says more than what this may.
         let _ = remove(&aside);
     }
-    made.map(|()| status)
+    made
 }
 
-fn make(file: &Path, aside: &Path, founding: Founding, status: &BackupStatus) -> Result<(), RestoreError> {
+fn make_at(
+    aside: &Path,
+    bump: Option<RevisionBump>,
+    founding: Founding,
+    last: LogId,
+    write: impl FnOnce(&mut Restoration) -> Result<(), RestoreError>,
+) -> Result<(), RestoreError> {
     let failed = |source| RestoreError::DataDir { path: aside.to_owned(), source };
-    let unreadable = |source| RestoreError::Backup { path: file.to_owned(), source };
     fs::DirBuilder::new().recursive(true).mode(0o700).create(aside).map_err(failed)?;
     let place = FjallPlace::at(aside.join("state")).map_err(consensus::Error::State)?;
     let Founding { identity, members } = founding;
-    let mut restoration = Restoration::new(identity, &members, status.last, Arc::new(place))?;
-    let input = File::open(file).map_err(|error| unreadable(error.into()))?;
-    let mut backup = Decoder::new(BufReader::new(input)).map_err(unreadable)?;
-    while let Some(piece) = backup.piece().map_err(unreadable)? {
-        restoration.write(piece)?;
-    }
+    let mut restoration = Restoration::new(identity, &members, last, bump, Arc::new(place))?;
+    write(&mut restoration)?;
     Ok(restoration.finish(LogPlace::on_disk(aside.join("wal")))?)
 }
 

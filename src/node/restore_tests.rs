@@ -32,7 +32,7 @@ async fn save(handle: &Handle, file: &Path) {
 
 fn into(data_dir: PathBuf) -> RestoreConfig {
     let (name, peer_urls) = ("a".to_owned(), vec![URL.to_owned()]);
-    RestoreConfig { data_dir, name, peer_urls, initial_cluster: alone("a", "after") }
+    RestoreConfig { data_dir, name, peer_urls, initial_cluster: alone("a", "after"), bump: None }
 }
 
 /// A backup of history, a compaction and a lease, and where it is.
@@ -161,4 +161,35 @@ async fn a_directory_that_exists_and_a_list_without_the_member_are_refused() {
     let missing = restore(&folder.path().join("missing"), &into(folder.path().join("after"))).unwrap_err();
     assert!(missing.to_string().contains("cannot be read"), "{missing}");
     assert!(!folder.path().join("after").exists());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_revision_that_was_set_forward_makes_all_before_it_compacted() {
+    let (folder, file) = saved().await;
+    let data_dir = folder.path().join("after");
+    let bump = Some(RevisionBump(1_000_000));
+    restore(&file, &RestoreConfig { bump, ..into(data_dir.clone()) }).unwrap();
+    let node = start(data_dir.clone()).await;
+    let handle = node.handle();
+    assert_eq!(handle.revision().get(), 1_000_006);
+    assert_eq!(value_at(&handle, "k", 0).await.unwrap().as_deref(), Some("4"));
+    assert_eq!(value_at(&handle, "k", 1_000_006).await.unwrap().as_deref(), Some("4"));
+    for gone in [6, 1_000_005] {
+        assert_eq!(value_at(&handle, "k", gone).await.unwrap_err(), Error::Rejected(Rejection::Compacted), "{gone}");
+    }
+    put(&handle, "k", "5", LeaseId::NONE).await;
+    drop(handle);
+    node.stop().await.unwrap();
+    let node = start(data_dir).await;
+    assert_eq!(node.handle().revision().get(), 1_000_007);
+    assert_eq!(
+        value_at(&node.handle(), "k", 1_000_006).await.unwrap().as_deref(),
+        Some("4"),
+        "history goes on from there"
+    );
+    node.stop().await.unwrap();
+
+    let too_far = RestoreConfig { bump: Some(RevisionBump(u64::MAX)), ..into(folder.path().join("far")) };
+    assert!(restore(&file, &too_far).unwrap_err().to_string().contains("a revision beyond all that there are"));
+    assert!(!folder.path().join("far").exists());
 }

@@ -4,10 +4,10 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use model::LogId;
+use model::{LogId, Revision};
 
 use crate::Fault;
-use crate::format;
+use crate::format::{self, Head};
 use crate::piece::Decoder;
 use crate::place::{Place, Staging};
 use crate::resident::{Intake, Resident};
@@ -19,6 +19,13 @@ const GROUP_BYTES: usize = 32 * 1024 * 1024;
 /// What a record takes besides its key and value.
 const RECORD_BYTES: usize = size_of::<Edit>();
 
+/// How far the revision is set forward on the way in, so that what clients saw after a backup cannot come back with another meaning.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RevisionBump(
+    /// By how much. All before counts as compacted, so that watches from there are told.
+    pub u64,
+);
+
 /// A state on its way in. Holds a bounded part of it in memory, and its leases. Dropped, it leaves nothing behind.
 pub struct Import {
     staging: Box<dyn Staging>,
@@ -29,6 +36,7 @@ pub struct Import {
     group_bytes_max: usize,
     /// What is stored in the place of the membership that comes in.
     membership: Option<Bytes>,
+    bump: Option<RevisionBump>,
     is_refused: bool,
 }
 
@@ -47,6 +55,7 @@ impl Import {
             group_bytes: 0,
             group_bytes_max: GROUP_BYTES,
             membership: None,
+            bump: None,
             is_refused: false,
         })
     }
@@ -55,6 +64,12 @@ impl Import {
     #[must_use]
     pub fn with_membership(self, membership: Bytes) -> Self {
         Self { membership: Some(membership), ..self }
+    }
+
+    /// The same import with its revision set forward. To be said before the first piece.
+    #[must_use]
+    pub fn with_bump(self, bump: Option<RevisionBump>) -> Self {
+        Self { bump, ..self }
     }
 
     /// The same import, in groups that a test can fill.
@@ -75,7 +90,12 @@ impl Import {
         }
         self.is_refused = true;
         self.decoder.feed(&piece)?;
-        while let Some((key, value)) = self.decoder.next()? {
+        while let Some((key, mut value)) = self.decoder.next()? {
+            if key == format::HEAD_KEY
+                && let Some(bump) = self.bump
+            {
+                value = bump.of(&value)?;
+            }
             match self.membership.clone() {
                 Some(_) if key == format::MEMBERSHIP_KEY => {}
                 // The membership's place is right behind the head, which is always there.
@@ -117,6 +137,16 @@ impl Import {
         self.decoder.finish()?;
         self.ingest()?;
         Ok(Imported { staging: self.staging, resident: self.intake.finish()? })
+    }
+}
+
+impl RevisionBump {
+    /// The record of the head, set forward.
+    fn of(self, head: &[u8]) -> Result<Bytes, Fault> {
+        let head = Head::decode(head)?;
+        let forward = i64::try_from(self.0).ok().and_then(|by| head.revision.get().checked_add(by));
+        let revision = Revision::new(forward.ok_or(Fault::Damaged("a revision beyond all that there are"))?);
+        Ok(Head { revision, compact_revision: revision, ..head }.encode())
     }
 }
 

@@ -40,6 +40,7 @@ mod resident;
 mod export;
 mod import;
 mod piece;
+mod rebuild;
 mod survey;
 
 mod fjall;
@@ -57,7 +58,7 @@ pub use facts::{FACT_NAME_BYTES_MAX, Facts};
 pub use fjall_place::FjallPlace;
 pub use flush::FlushJob;
 pub use hash::HashKv;
-pub use import::{Import, Imported};
+pub use import::{Import, Imported, RevisionBump};
 pub use lease::LeaseInfo;
 pub use machine::{Machine, Options};
 pub use memory::{MemoryPlace, MemoryStorage};
@@ -65,6 +66,7 @@ pub use outcome::{Applied, Entry, Outcome, Payload, Reply};
 pub use page::{Page, PageBounds};
 pub use place::{Place, Staging};
 pub use reader::{Reader, Sizes};
+pub use rebuild::Rebuild;
 pub use storage::{Edit, Entries, SHELVES, STORED_KEY_BYTES_MAX, Storage, View};
 pub use survey::{Survey, Surveyed};
 

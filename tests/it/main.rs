@@ -10,7 +10,10 @@ mod small_disk;
 
 mod cluster;
 mod differential;
+mod etcdctl;
+mod examples;
 mod full_disk;
+mod import;
 mod kill;
 mod library;
 mod restore;

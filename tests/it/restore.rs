@@ -112,7 +112,8 @@ async fn what_cannot_be_restored_is_said_in_one_line() {
     let after = folder.path().join("after");
     let place = ["restore", name, "--data-dir", after.to_str().expect("text")];
     let bump = [&place[..], &["--bump-revision", "1000000"]].concat();
-    assert!(refusal(&bump).contains("--bump-revision is not part of this version"));
+    assert!(refusal(&bump).contains("--bump-revision, above 0, and --mark-compacted belong together"));
+    assert!(refusal(&[&place[..], &["--mark-compacted"]].concat()).contains("belong together"));
     let content = std::fs::read(&file).expect("a file");
     std::fs::write(&file, &content[..content.len() / 2]).expect("a file");
     assert!(refusal(&place).contains("it is cut off"));

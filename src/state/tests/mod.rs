@@ -7,6 +7,7 @@ mod pieces;
 mod places;
 mod programs;
 mod readers;
+mod rebuilds;
 mod reference;
 mod rig;
 mod rules_alarm;

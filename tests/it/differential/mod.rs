@@ -12,7 +12,7 @@ mod cases;
 mod coordination;
 mod gateway;
 mod random;
-mod target;
+pub(crate) mod target;
 mod watches;
 
 use crate::server::{Server, fresh};
