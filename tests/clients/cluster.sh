@@ -128,7 +128,8 @@ expect $' started, n1, false\n started, n2, false\n started, n3, false\n unstart
 start_fourth
 soon $' started, n1, false\n started, n2, false\n started, n3, false\n started, n4, true' members
 soon ' true' learner_at 4
-expect value-1 at 4 get by-1 --print-value-only
+expect_in 'rpc not supported for learner' at 4 get by-1
+expect value-1 at 4 get by-1 --print-value-only --consistency=s
 n4=$(id_of n4)
 soon 0 promote n4
 expect_in 'can only promote a learner member' ctl member promote "$n4"

@@ -31,7 +31,6 @@ sed -i "s/localhost:2379/$url/g" "$work/crate/tests/"*.rs
 
 not_served=(
     test_auth test_role test_user                          # authentication (test_auth_* included)
-    test_alarm test_snapshot test_cluster test_move_leader # the rest of maintenance, changes of membership
 )
 skips=()
 for name in "${not_served[@]}"; do skips+=(--skip "$name"); done

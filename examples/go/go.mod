@@ -1,0 +1,3 @@
+module quorate/examples
+
+go 1.24
