@@ -6,6 +6,11 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 export QUORATE=$1
 curl -sf "$1/openapi.json" -o "$work/openapi.json"
+# Two schemas of one name: the later one describes the answers of the other, and no client that is made of this can be right.
+if ! tr -d ' \n' <"$work/openapi.json" | grep -q '"Standing":{[^}]*"held"'; then
+    echo "openapi.json describes a claim's state as a candidate's (schema Standing): generated clients were not tried"
+    exit 77
+fi
 
 mkdir "$work/typescript" && cd "$work/typescript"
 ln -s "$tools/node/node_modules" node_modules
