@@ -3,7 +3,7 @@
 CARGO ?= cargo
 export CARGO_TERM_COLOR ?= auto
 
-.PHONY: help build test check tests sim bugs fuzz clients tools openapi bench clean
+.PHONY: help build test check tests sim bugs clients tools openapi bench clean
 
 help: ## What there is to make
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -29,12 +29,6 @@ sim: ## A simulated cluster: SEEDS=n many runs, from FROM=n on; SEED=n one, with
 
 bugs: ## The simulation against mistakes made on purpose, of which it must find every one
 	SEEDS=$(SEEDS) tests/sim/bugs.sh
-
-# A few seconds of this are in `make tests`.
-FUZZ_SECONDS ?= 60
-fuzz: ## Damaged inputs for every decoder, FUZZ_SECONDS each; QUORATE_FUZZ_SEED=n for other ones
-	QUORATE_FUZZ_SECONDS=$(FUZZ_SECONDS) $(CARGO) test -p fuzz -- --nocapture
-	QUORATE_FUZZ_SECONDS=$(FUZZ_SECONDS) $(CARGO) test --test it fuzz:: -- --nocapture
 
 clients: tools ## Real clients against real members: all, or SUITES="go tooz"
 	tests/clients/run.sh $(SUITES)
