@@ -4,6 +4,14 @@
 //! command = 1 open                             tags below, each once and for ever; a new meaning is a new tag
 //!         | 2 prefix:bytes session enqueue value:bytes
 //!         | 3 key:bytes (0 | 1 token:i64)
+//!         | 4 session count:u8 place* (0 | 1 record:bytes) enqueue hold:bytes meta:bytes
+//!         | 5 record:bytes (0 | 1 token:i64) (0 | 1 hold:bytes | 2 | 3 notice)       whole, one hold, if unseen, broken
+//!         | 6 record:bytes (0 | 1 token:i64) (0 meta:bytes | 1 prefix:bytes | 2 prefix:bytes)         down, up
+//!         | 7 prefix:bytes key:bytes limit:u32
+//!         | 8 record:bytes (0 | 1 token:i64) notice
+//! place   = 0 prefix:bytes | 1 prefix:bytes | 2 prefix:bytes         mutex, writer, reader
+//!         | 3 prefix:bytes limit:bytes permits:u32
+//! notice  = key:bytes value:bytes
 //!         | 50 edit | 51 publish | 52 label | 53 ack | 54 control     configuration: see the files in config/
 //!         | 20 prefix:bytes session value:bytes (0 | 1 about)
 //!         | 21 prefix:bytes term:i64 value:bytes (0 | 1 about)
@@ -27,7 +35,7 @@ use thiserror::Error;
 
 use crate::config::{Acknowledge, ControlRollout, EditDraft, MoveLabel, Publish};
 use crate::sync::SyncCommand;
-use crate::{Acquire, Campaign, Command, OpenSession, Proclaim, Release};
+use crate::{Acquire, Amend, Campaign, Claim, Command, GiveUp, OpenSession, Proclaim, Release, SetLimit, Tell};
 
 /// The bytes are not a command that this version knows. Coming from our own log this is a fault, from a peer a refusal.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -57,6 +65,26 @@ impl Command {
             Self::Release(release) => {
                 out.put_u8(3);
                 release.put(&mut out);
+            }
+            Self::Claim(claim) => {
+                out.put_u8(4);
+                claim.put(&mut out);
+            }
+            Self::GiveUp(give_up) => {
+                out.put_u8(5);
+                give_up.put(&mut out);
+            }
+            Self::Amend(amend) => {
+                out.put_u8(6);
+                amend.put(&mut out);
+            }
+            Self::SetLimit(limit) => {
+                out.put_u8(7);
+                limit.put(&mut out);
+            }
+            Self::Tell(tell) => {
+                out.put_u8(8);
+                tell.put(&mut out);
             }
             Self::EditDraft(edit) => {
                 out.put_u8(50);
@@ -102,6 +130,11 @@ impl Command {
             1 => Self::OpenSession(OpenSession::get(from)?),
             2 => Self::Acquire(Acquire::get(from)?),
             3 => Self::Release(Release::get(from)?),
+            4 => Self::Claim(Claim::get(from)?),
+            5 => Self::GiveUp(GiveUp::get(from)?),
+            6 => Self::Amend(Amend::get(from)?),
+            7 => Self::SetLimit(SetLimit::get(from)?),
+            8 => Self::Tell(Tell::get(from)?),
             50 => Self::EditDraft(EditDraft::get(from)?),
             51 => Self::Publish(Publish::get(from)?),
             52 => Self::MoveLabel(MoveLabel::get(from)?),

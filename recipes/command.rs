@@ -2,17 +2,29 @@
 
 use crate::config::{Acknowledge, ControlRollout, EditDraft, MoveLabel, Publish};
 use crate::sync::SyncCommand;
-use crate::{Acquire, Campaign, Invalid, Ledger, OpenSession, Outcome, Proclaim, Release};
+use crate::{
+    Acquire, Amend, Campaign, Claim, GiveUp, Invalid, Ledger, OpenSession, Outcome, Proclaim, Release, SetLimit, Tell,
+};
 
 /// A recipe to carry out. A changed behaviour arrives as a new variant, never as a new meaning of an old one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Command {
     /// Open a session.
     OpenSession(OpenSession),
-    /// Claim a mutex.
+    /// Claim a mutex, as etcd's own clients do.
     Acquire(Acquire),
-    /// Give a claim up.
+    /// Delete a claim's key.
     Release(Release),
+    /// Claim places in lines of any kind.
+    Claim(Claim),
+    /// Give a claim up, or a part of it.
+    GiveUp(GiveUp),
+    /// Change a claim.
+    Amend(Amend),
+    /// Give a semaphore its limit.
+    SetLimit(SetLimit),
+    /// Tell a session something about one of its claims.
+    Tell(Tell),
     /// Write and delete keys of a configuration's draft.
     EditDraft(EditDraft),
     /// Make a release of a configuration.
@@ -42,6 +54,11 @@ impl Command {
             Self::OpenSession(open) => open.check(),
             Self::Acquire(acquire) => acquire.check(),
             Self::Release(release) => release.check(),
+            Self::Claim(claim) => claim.check(),
+            Self::GiveUp(give_up) => give_up.check(),
+            Self::Amend(amend) => amend.check(),
+            Self::SetLimit(limit) => limit.check(),
+            Self::Tell(tell) => tell.check(),
             Self::EditDraft(edit) => edit.check(),
             Self::Publish(publish) => publish.check(),
             Self::MoveLabel(label) => label.check(),
@@ -67,6 +84,11 @@ pub fn apply<L: Ledger>(command: &Command, ledger: &mut L) -> Result<Outcome, L:
         Command::OpenSession(open) => open.apply(ledger),
         Command::Acquire(acquire) => acquire.apply(ledger),
         Command::Release(release) => release.apply(ledger),
+        Command::Claim(claim) => claim.apply(ledger),
+        Command::GiveUp(give_up) => give_up.apply(ledger),
+        Command::Amend(amend) => amend.apply(ledger),
+        Command::SetLimit(limit) => limit.apply(ledger),
+        Command::Tell(tell) => tell.apply(ledger),
         Command::EditDraft(edit) => edit.apply(ledger),
         Command::Publish(publish) => publish.apply(ledger),
         Command::MoveLabel(label) => label.apply(ledger),

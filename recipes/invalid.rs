@@ -32,6 +32,24 @@ pub enum Invalid {
     /// A session record below the prefix would itself contend, and in the same revision as the claim.
     #[error("the session record lies below the prefix contended for")]
     RecordContends,
+    /// A claim has 1 to 64 places.
+    #[error("a claim is on 1 to 64 lines")]
+    PlacesOutOfRange,
+    /// A claim is on each line at most once, and on none that is part of another.
+    #[error("a line is claimed twice, or is part of another")]
+    PlaceTwice,
+    /// Nobody waits for nothing.
+    #[error("a claim on a semaphore asks for at least one permit")]
+    NoPermits,
+    /// A record apart belongs to a claim on several lines or on a read-write lock, and to those only; no two records are one key.
+    #[error("the record of the claim is missing, or not where it belongs")]
+    RecordMisplaced,
+    /// The name of a hold is UTF-8 of at most 128 bytes.
+    #[error("the name of a hold has at most 128 bytes of UTF-8")]
+    HoldName,
+    /// What a claim says about itself is JSON.
+    #[error("what a claim says about itself must be JSON")]
+    Meta,
     /// A name is one part of a path: not empty, without a slash; and of a draft only its own keys can be written.
     #[error("a key that is not one of those that the command may write")]
     BadName,

@@ -15,9 +15,17 @@ mod session;
 
 mod mutex;
 
+mod claim;
+mod claim_record;
+mod place;
+mod semaphore;
+
+mod amend;
+mod give_up;
+mod tell;
+
 pub mod config;
 mod election;
-
 mod guard;
 pub mod sync;
 
@@ -29,13 +37,20 @@ mod outcome;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 
+pub use amend::{Amend, AmendOutcome, Amendment};
+pub use claim::{Claim, ClaimOutcome, Claimed, HOLD_BYTES_MAX, HOLDS_MAX, PLACES_MAX};
+pub use claim_record::{ClaimRecord, weight_of};
 pub use codec::CodecError;
 pub use command::{Command, apply};
 pub use election::{About, Campaign, Proclaim, ProclaimOutcome};
+pub use give_up::{Extent, GiveUp, GiveUpOutcome, Notice};
 pub use guard::{GUARDS_MAX, Guard};
 pub use invalid::{Invalid, TTL_SECONDS_MAX};
 pub use ledger::Ledger;
 pub use mutex::{Acquire, AcquireOutcome, Enqueue, Release, ReleaseOutcome, contender_key};
 pub use outcome::Outcome;
+pub use place::{Census, Lines, Place, Standing, readers, sharers, writers};
 pub use queue::{Contender, Queue};
+pub use semaphore::{LimitOutcome, SemaphoreLimit, SetLimit};
 pub use session::{OpenSession, Session, SessionOutcome, SessionRecord};
+pub use tell::{Tell, TellOutcome};

@@ -2,7 +2,10 @@
 
 use crate::config::{AckOutcome, ControlOutcome, EditOutcome, LabelOutcome, PublishOutcome};
 use crate::sync::SyncOutcome;
-use crate::{AcquireOutcome, Invalid, ProclaimOutcome, ReleaseOutcome, SessionOutcome};
+use crate::{
+    AcquireOutcome, AmendOutcome, ClaimOutcome, GiveUpOutcome, Invalid, LimitOutcome, ProclaimOutcome, ReleaseOutcome,
+    SessionOutcome, TellOutcome,
+};
 
 /// What came of a command, by recipe.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -15,6 +18,16 @@ pub enum Outcome {
     Acquire(AcquireOutcome),
     /// Of [`Release`](crate::Release).
     Release(ReleaseOutcome),
+    /// Of [`Claim`](crate::Claim).
+    Claim(ClaimOutcome),
+    /// Of [`GiveUp`](crate::GiveUp).
+    GiveUp(GiveUpOutcome),
+    /// Of [`Amend`](crate::Amend).
+    Amend(AmendOutcome),
+    /// Of [`SetLimit`](crate::SetLimit).
+    Limit(LimitOutcome),
+    /// Of [`Tell`](crate::Tell).
+    Tell(TellOutcome),
     /// Of [`EditDraft`](crate::config::EditDraft).
     EditDraft(EditOutcome),
     /// Of [`Publish`](crate::config::Publish).

@@ -9,5 +9,7 @@
 mod memory;
 
 pub mod plain;
+#[path = "testing/plain_claims.rs"]
+pub mod plain_claims;
 
 pub use memory::MemoryLedger;

@@ -65,6 +65,14 @@ impl MemoryLedger {
         self.delete_where(|kv| range.contains(&kv.key));
     }
 
+    /// Deletes keys, which exist, in one revision.
+    pub fn delete_all(&mut self, keys: &[Bytes]) {
+        for key in keys {
+            let Ok(()) = self.delete(key);
+        }
+        self.commit();
+    }
+
     /// Grants a lease; the answer is whether the id was free.
     pub fn grant(&mut self, lease: LeaseId, ttl: i64) -> bool {
         let is_free = !self.leases.contains_key(&lease);
@@ -141,7 +149,7 @@ impl Ledger for MemoryLedger {
         Ok(self.queues.entry(prefix.clone()).or_insert_with(|| {
             let mut queue = Queue::default();
             for kv in keys.values().filter(|kv| kv.key.starts_with(prefix)) {
-                queue.insert(kv.create_revision, &kv.key);
+                queue.join(kv);
             }
             queue
         }))
@@ -160,8 +168,8 @@ impl Ledger for MemoryLedger {
         let before = self.keys.get(&key);
         let create_revision = before.map_or(revision, |kv| kv.create_revision);
         let version = before.map_or(1, |kv| kv.version + 1);
-        self.queues_of(&key).for_each(|queue| queue.insert(create_revision, &key));
         let kv = KeyValue { key: key.clone(), value, create_revision, mod_revision: revision, version, lease };
+        self.queues_of(&key).for_each(|queue| queue.join(&kv));
         self.keys.insert(key, kv);
         Ok(())
     }

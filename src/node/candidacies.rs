@@ -61,7 +61,7 @@ impl Handle {
             let campaign = Campaign { prefix: prefix.clone(), session, value: value.clone(), about: about.clone() };
             let command = recipes::Command::Campaign(campaign);
             let patience = Patience { wait: deadline.saturating_duration_since(Instant::now()), on_timeout };
-            let outcome = self.stand_in_line(identity.clone(), prefix.clone(), command, patience).await?;
+            let outcome = self.stand_in_line(identity.clone(), (prefix.clone(), lease), command, patience).await?;
             if outcome != ClaimOutcome::Lost || requeue == Requeue::Never || Instant::now() >= deadline {
                 return Ok(outcome);
             }

@@ -1,9 +1,10 @@
-//! What is asked when a lock is claimed: for whom, how patiently, and what becomes of the place after that.
+//! What is asked when something is claimed: for whom, where, how patiently, and what becomes of the place after that.
 
 use std::time::Duration;
 
 use bytes::Bytes;
 use model::LeaseId;
+use recipes::Place;
 
 /// For whom a lock is claimed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,16 +46,38 @@ pub enum OnTimeout {
 /// A claim to be made.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ClaimRequest {
-    /// What the keys of all contenders begin with, slash included.
-    pub prefix: Bytes,
+    /// Where: one place, or several that are taken together.
+    pub places: Vec<Place>,
+    /// What the key of the claim's record begins with, where that is one apart; the session's id in hexadecimal follows.
+    pub records: Option<Bytes>,
     /// For whom.
     pub session: SessionRequest,
-    /// Value of the claim's key.
-    pub value: Bytes,
+    /// The name of this hold; empty for the one without a name.
+    pub hold: Bytes,
+    /// What the claimant says about itself: JSON, or nothing.
+    pub meta: Bytes,
     /// What to do when another holds.
     pub queue: QueuePolicy,
     /// How long to wait in line.
     pub wait: Duration,
     /// What becomes of the place after that.
     pub on_timeout: OnTimeout,
+}
+
+impl ClaimRequest {
+    /// A claim on the mutex whose contenders' keys begin with `prefix`, slash included: it stands in line, does not wait here, and
+    /// keeps its place.
+    #[must_use]
+    pub fn mutex(prefix: Bytes, session: SessionRequest) -> Self {
+        Self {
+            places: vec![Place::Mutex { prefix }],
+            records: None,
+            session,
+            hold: Bytes::new(),
+            meta: Bytes::new(),
+            queue: QueuePolicy::Enqueue { waiting_max: None },
+            wait: Duration::ZERO,
+            on_timeout: OnTimeout::Keep,
+        }
+    }
 }

@@ -1,28 +1,25 @@
-//! Claims: places in the line of a lock, from asking for one to holding or leaving it. What `recipes` decides when a command is
-//! applied becomes here something that a client can wait for, give up and return to. What is asked and what comes of it are
-//! `claim_request` and `claim_outcome`.
-//!
-//! A request that made a place and is dropped before it was answered (its client hung up) gives the place back: one that
-//! nobody knows of would block the line until its session ends. A place that was there before the request stays.
+//! Claims: places in lines, from asking for one to holding or leaving it. What `recipes` decides when a command is applied becomes
+//! here something that a client can wait for, give up and return to. What is asked and what comes of it are `claim_request` and
+//! `claim_outcome`; what becomes of a claim whose client hangs up is `claim_guard`'s.
 
-use std::pin::Pin;
-use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
-use futures::future::BoxFuture;
-use model::{Identity, KeyRange, KeyValue, LeaseId, RangeRequest, Revision, SortOrder, SortTarget};
+use model::{Identity, KeyRange, LeaseId, RangeRequest, Revision};
 use recipes::{
-    Acquire, AcquireOutcome, Enqueue, OpenSession, Release, ReleaseOutcome, SessionOutcome, SessionRecord,
-    contender_key,
+    Amend, AmendOutcome, Amendment, ClaimRecord, Claimed, Enqueue, Extent, GiveUp, GiveUpOutcome, LimitOutcome, Notice,
+    Place, Release, SetLimit, Standing, Tell, TellOutcome, contender_key,
 };
 use tokio::time::{Instant, timeout_at};
 
-use crate::claim_outcome::{Claim, ClaimOutcome, Session};
+use crate::claim_guard::{Asking, Guard};
+use crate::claim_outcome::{Claim, ClaimOutcome, ReleaseOutcome};
 use crate::claim_request::{ClaimRequest, OnTimeout, QueuePolicy, SessionRequest};
+use crate::claimable::Claimable;
 use crate::error::Error;
 use crate::handle::Handle;
-use crate::waiters::{ClaimState, Watched};
+use crate::session_feed::SessionFeed;
+use crate::waiters::{ClaimState, Followed, Watched};
 
 /// How long to stand in line, and what becomes of the place after that.
 #[derive(Clone, Copy, Debug)]
@@ -31,12 +28,19 @@ pub(crate) struct Patience {
     pub(crate) on_timeout: OnTimeout,
 }
 
-/// A claim followed from this member. Dropping it gives the place back, if the request that began it made it.
+/// A claim that is to be made: the command, the key of its record, and its places.
+struct Wish {
+    command: recipes::Command,
+    record: Bytes,
+    places: Vec<Place>,
+}
+
+/// A claim followed from this member. Dropping it gives the claim back, if the request that began it made it.
 #[derive(Debug)]
 pub struct ClaimStream {
     watched: Watched,
     first: bool,
-    _place: Place,
+    _guard: Option<Guard>,
 }
 
 impl ClaimStream {
@@ -54,7 +58,7 @@ impl ClaimStream {
 }
 
 impl Handle {
-    /// Claims a lock and waits for it as long as the request says.
+    /// Claims something and waits for it as long as the request says.
     ///
     /// # Errors
     ///
@@ -62,52 +66,59 @@ impl Handle {
     ///
     /// # Cancel safety
     ///
-    /// Dropping the future gives back a place that it made.
+    /// Dropping the future gives back a claim that it made and that nobody else was told of.
     pub async fn claim(&self, identity: Identity, request: ClaimRequest) -> Result<ClaimOutcome, Error> {
         let patience = Patience { wait: request.wait, on_timeout: request.on_timeout };
-        let prefix = request.prefix.clone();
-        let command = self.acquire(request)?;
-        self.stand_in_line(identity, prefix, command, patience).await
+        let wish = self.wish(request)?;
+        self.claim_patiently(identity, wish, patience).await
     }
 
-    /// Has a claim made by `command` in the line of `prefix`, and waits for it.
+    /// Has a place in the line of `prefix`, in which the oldest key holds, taken by `command` for a session, and waits for it.
     pub(crate) async fn stand_in_line(
         &self,
         identity: Identity,
-        prefix: Bytes,
+        (prefix, lease): (Bytes, LeaseId),
         command: recipes::Command,
+        patience: Patience,
+    ) -> Result<ClaimOutcome, Error> {
+        let record = contender_key(&prefix, lease);
+        let wish = Wish { command, record, places: vec![Place::Mutex { prefix }] };
+        self.claim_patiently(identity, wish, patience).await
+    }
+
+    async fn claim_patiently(
+        &self,
+        identity: Identity,
+        wish: Wish,
         Patience { wait, on_timeout }: Patience,
     ) -> Result<ClaimOutcome, Error> {
         let deadline = Instant::now() + wait;
-        let (asked, place) = self.ask(identity.clone(), command).await?;
+        let (asked, guard) = self.ask(identity.clone(), wish).await?;
         let (mut claim, is_new) = match asked {
-            Asked::Answered(outcome) => return Ok(place.keep(outcome)),
+            Asked::Answered(outcome) => return Ok(guard.keep(outcome)),
             Asked::InLine { claim, is_new } => (claim, is_new),
         };
         if Instant::now() < deadline {
-            let mut watched = self.watch_claim(prefix, &claim).await?;
-            let decided = watched.state.wait_for(|state| !matches!(state, ClaimState::Queued { .. }));
-            // A closed channel without a decision means that the member stops: as a timeout, without giving the place up.
-            let state = timeout_at(deadline, decided).await.ok().and_then(Result::ok).map(|state| *state);
-            match state.unwrap_or(*watched.state.borrow()) {
+            let mut watched = self.watch_claim(&claim).await?;
+            match decided(&mut watched, deadline).await {
                 ClaimState::Granted => {
-                    claim = Claim { ahead: 0, holder: None, revision: self.revision(), ..claim };
-                    return Ok(place.keep(ClaimOutcome::Held { claim, is_new }));
+                    let claim = claim.granted(self.revision());
+                    return Ok(guard.keep(ClaimOutcome::Held { claim, is_new }));
                 }
-                ClaimState::Lost => return Ok(place.keep(ClaimOutcome::Lost)),
-                ClaimState::Queued { ahead } => claim.ahead = ahead,
+                ClaimState::Lost => return Ok(guard.keep(ClaimOutcome::Lost)),
+                ClaimState::Queued { ahead } => claim.standing = Standing::Queued { ahead },
             }
         }
         match on_timeout {
-            OnTimeout::Keep => Ok(place.keep(ClaimOutcome::Queued { claim })),
+            OnTimeout::Keep => Ok(guard.keep(ClaimOutcome::Queued { claim })),
             OnTimeout::Leave => {
-                self.release(identity, claim.key, Some(claim.token)).await?;
-                Ok(place.keep(ClaimOutcome::WaitTimeout { holder: claim.holder }))
+                self.give_up(identity, claim.record, Some(claim.token), Extent::Whole).await?;
+                Ok(guard.keep(ClaimOutcome::WaitTimeout { holder: claim.holder }))
             }
         }
     }
 
-    /// Claims a lock and follows the claim for as long as the stream is held: through waiting, holding and losing it.
+    /// Claims something and follows the claim for as long as the stream is held: through waiting, holding and losing it.
     ///
     /// # Errors
     ///
@@ -115,31 +126,43 @@ impl Handle {
     ///
     /// # Cancel safety
     ///
-    /// Dropping the future or the stream gives back a place that the request made, held or not.
+    /// Dropping the future or the stream gives back a claim that the request made and that nobody else was told of, held or not.
     pub async fn claim_stream(
         &self,
         identity: Identity,
         request: ClaimRequest,
     ) -> Result<(ClaimOutcome, Option<ClaimStream>), Error> {
-        let prefix = request.prefix.clone();
-        let (asked, place) = self.ask(identity, self.acquire(request)?).await?;
+        let (asked, guard) = self.ask(identity, self.wish(request)?).await?;
         let outcome = match asked {
             Asked::Answered(outcome) => outcome,
             Asked::InLine { claim, .. } => ClaimOutcome::Queued { claim },
         };
-        let claim = match &outcome {
-            ClaimOutcome::Held { claim, .. } | ClaimOutcome::Queued { claim } => claim,
-            ClaimOutcome::Busy { .. }
-            | ClaimOutcome::WaitTimeout { .. }
-            | ClaimOutcome::QueueFull { .. }
-            | ClaimOutcome::SessionNotFound
-            | ClaimOutcome::Lost => return Ok((place.keep(outcome), None)),
+        let (ClaimOutcome::Held { claim, .. } | ClaimOutcome::Queued { claim }) = &outcome else {
+            return Ok((guard.keep(outcome), None));
         };
-        let watched = self.watch_claim(prefix, claim).await?;
-        Ok((outcome, Some(ClaimStream { watched, first: true, _place: place })))
+        let watched = self.watch_claim(claim).await?;
+        Ok((outcome, Some(ClaimStream { watched, first: true, _guard: Some(guard) })))
     }
 
-    /// The claim of a session on a lock, if it has one.
+    /// Follows a claim that there is. Dropping the stream gives nothing back.
+    ///
+    /// # Errors
+    ///
+    /// See [`Error`].
+    pub async fn follow_claim(&self, claim: &Claim) -> Result<ClaimStream, Error> {
+        Ok(ClaimStream { watched: self.watch_claim(claim).await?, first: true, _guard: None })
+    }
+
+    /// Follows what happens to the keys of a session, from some revision before the answer on.
+    ///
+    /// # Errors
+    ///
+    /// See [`Error`].
+    pub async fn follow_session(&self, lease: LeaseId) -> Result<SessionFeed, Error> {
+        self.inner().waiters.follow_session(lease).await
+    }
+
+    /// The claim of a session, if it has one.
     ///
     /// # Errors
     ///
@@ -147,13 +170,13 @@ impl Handle {
     pub async fn claim_state(
         &self,
         identity: &Identity,
-        prefix: Bytes,
+        thing: &Claimable,
         lease: LeaseId,
     ) -> Result<Option<Claim>, Error> {
-        Ok(self.look_at_claim(identity, prefix, lease).await?.map(|(claim, _)| claim))
+        Ok(self.look_at_claim(identity, thing, lease).await?.map(|(claim, _)| claim))
     }
 
-    /// The claim of a session on a lock, when it waits no more, or at the end of `wait`.
+    /// The claim of a session, when it waits no more, or at the end of `wait`.
     ///
     /// # Errors
     ///
@@ -161,22 +184,39 @@ impl Handle {
     pub async fn claim_wait(
         &self,
         identity: &Identity,
-        prefix: Bytes,
+        thing: &Claimable,
         lease: LeaseId,
         wait: Duration,
     ) -> Result<Option<Claim>, Error> {
         let deadline = Instant::now() + wait;
-        let Some((claim, mut watched)) = self.look_at_claim(identity, prefix, lease).await? else { return Ok(None) };
-        let decided = watched.state.wait_for(|state| !matches!(state, ClaimState::Queued { .. }));
-        let state = timeout_at(deadline, decided).await.ok().and_then(Result::ok).map(|state| *state);
-        Ok(match state.unwrap_or(*watched.state.borrow()) {
+        let Some((claim, mut watched)) = self.look_at_claim(identity, thing, lease).await? else { return Ok(None) };
+        Ok(match decided(&mut watched, deadline).await {
             ClaimState::Lost => None,
-            ClaimState::Granted => Some(Claim { ahead: 0, holder: None, revision: self.revision(), ..claim }),
-            ClaimState::Queued { ahead } => Some(Claim { ahead, ..claim }),
+            ClaimState::Granted if claim.is_held() => Some(claim),
+            ClaimState::Granted => Some(claim.granted(self.revision())),
+            ClaimState::Queued { ahead } => Some(Claim { standing: Standing::Queued { ahead }, ..claim }),
         })
     }
 
-    /// Gives a claim up, held or waiting: only that of `token`, if one is named.
+    /// Gives a claim up, or a part of it: only that of `token`, if one is named. `record` is the key of its record.
+    ///
+    /// # Errors
+    ///
+    /// See [`Error`]. Giving up twice is safe.
+    pub async fn give_up(
+        &self,
+        identity: Identity,
+        record: Bytes,
+        token: Option<Revision>,
+        extent: Extent,
+    ) -> Result<GiveUpOutcome, Error> {
+        match self.recipe(identity, recipes::Command::GiveUp(GiveUp { record, token, extent })).await? {
+            (_, recipes::Outcome::GiveUp(outcome)) => Ok(outcome),
+            (_, other) => unreachable!("a give-up was answered by {other:?}"),
+        }
+    }
+
+    /// Deletes the key of a claim whose key is its only one, held or waiting: only that of `token`, if one is named.
     ///
     /// # Errors
     ///
@@ -193,54 +233,58 @@ impl Handle {
         }
     }
 
-    /// The line of a lock by create revision, the holder first: at most `limit` claims, how many there are, and the revision.
+    /// Changes a claim that there is: only that of `token`, if one is named.
     ///
     /// # Errors
     ///
     /// See [`Error`].
-    pub async fn line(
-        &self,
-        identity: &Identity,
-        prefix: Bytes,
-        limit: usize,
-    ) -> Result<(Vec<KeyValue>, i64, Revision), Error> {
-        let range = RangeRequest {
-            order: SortOrder::Ascend,
-            target: SortTarget::Create,
-            ..RangeRequest::new(KeyRange::prefix(prefix)).with_limit(i64::try_from(limit).unwrap_or(i64::MAX))
-        };
-        let read = self.range(identity, range).await?;
-        Ok((read.kvs, read.count, read.revision))
-    }
-
-    /// Opens a session: a lease of this id, or of one that nobody has, with a record of it.
-    ///
-    /// # Errors
-    ///
-    /// See [`Error`].
-    pub async fn open_session(
+    pub async fn amend_claim(
         &self,
         identity: Identity,
-        id: Option<LeaseId>,
-        ttl: i64,
-        record_prefix: Bytes,
         record: Bytes,
-    ) -> Result<Session, Error> {
-        let open = self.session(id.unwrap_or_else(|| self.new_lease_id()), ttl, &record_prefix, record)?;
-        match self.recipe(identity, recipes::Command::OpenSession(open)).await? {
-            (revision, recipes::Outcome::Session(SessionOutcome::Opened { lease, ttl })) => {
-                Ok(Session { lease, ttl, revision, is_new: true })
-            }
-            (revision, recipes::Outcome::Session(SessionOutcome::Conflict { lease, ttl })) => {
-                Ok(Session { lease, ttl, revision, is_new: false })
-            }
-            (_, other) => unreachable!("the opening of a session was answered by {other:?}"),
+        token: Option<Revision>,
+        change: Amendment,
+    ) -> Result<(Revision, AmendOutcome), Error> {
+        match self.recipe(identity, recipes::Command::Amend(Amend { record, token, change })).await? {
+            (revision, recipes::Outcome::Amend(outcome)) => Ok((revision, outcome)),
+            (_, other) => unreachable!("a change of a claim was answered by {other:?}"),
         }
     }
 
-    fn session(&self, lease: LeaseId, ttl: i64, record_prefix: &Bytes, value: Bytes) -> Result<OpenSession, Error> {
-        let record = SessionRecord { key: contender_key(record_prefix, lease), value };
-        Ok(OpenSession { lease, ttl: self.lease_ttl(ttl)?, record: Some(record) })
+    /// Tells the session of a claim something.
+    ///
+    /// # Errors
+    ///
+    /// See [`Error`].
+    pub async fn tell_claimant(
+        &self,
+        identity: Identity,
+        record: Bytes,
+        token: Option<Revision>,
+        notice: Notice,
+    ) -> Result<(Revision, TellOutcome), Error> {
+        match self.recipe(identity, recipes::Command::Tell(Tell { record, token, notice })).await? {
+            (revision, recipes::Outcome::Tell(outcome)) => Ok((revision, outcome)),
+            (_, other) => unreachable!("a notice was answered by {other:?}"),
+        }
+    }
+
+    /// Gives a semaphore its limit.
+    ///
+    /// # Errors
+    ///
+    /// See [`Error`].
+    pub async fn set_limit(
+        &self,
+        identity: Identity,
+        prefix: Bytes,
+        key: Bytes,
+        limit: u32,
+    ) -> Result<(Revision, LimitOutcome), Error> {
+        match self.recipe(identity, recipes::Command::SetLimit(SetLimit { prefix, key, limit })).await? {
+            (revision, recipes::Outcome::Limit(outcome)) => Ok((revision, outcome)),
+            (_, other) => unreachable!("a limit was answered by {other:?}"),
+        }
     }
 
     /// The session that a claim is made for, as a command says it.
@@ -253,55 +297,80 @@ impl Handle {
         })
     }
 
-    fn acquire(&self, request: ClaimRequest) -> Result<recipes::Command, Error> {
+    fn wish(&self, request: ClaimRequest) -> Result<Wish, Error> {
         let session = self.claimant(request.session)?;
         let enqueue = match request.queue {
             QueuePolicy::TryOnly => Enqueue::TryOnly,
             QueuePolicy::Enqueue { waiting_max } => Enqueue::Enqueue { waiting_max },
         };
-        Ok(recipes::Command::Acquire(Acquire { prefix: request.prefix, session, enqueue, value: request.value }))
+        let lease = session.lease();
+        let record = request.records.map(|records| contender_key(&records, lease));
+        let (places, hold, meta) = (request.places, request.hold, request.meta);
+        let first = places.first().map(|place| place.key(lease)).unwrap_or_default();
+        let record_key = record.clone().unwrap_or(first);
+        let claim = recipes::Claim { session, places: places.clone(), record, enqueue, hold, meta };
+        Ok(Wish { command: recipes::Command::Claim(claim), record: record_key, places })
     }
 
-    /// Makes the claim. The place guards it from here on.
-    async fn ask(&self, identity: Identity, command: recipes::Command) -> Result<(Asked, Place), Error> {
-        let asking = Asking { answer: Some(Box::pin(self.clone().carry_out(identity, command))), handle: self.clone() };
+    /// Makes the claim. The guard holds it from here on.
+    async fn ask(&self, identity: Identity, wish: Wish) -> Result<(Asked, Guard), Error> {
+        let Wish { command, record, places } = wish;
+        let asking = Asking {
+            claim: Some(Box::pin(self.clone().propose_claim(identity, command))),
+            handle: self.clone(),
+            record: record.clone(),
+        };
         let (revision, outcome) = asking.await?;
-        let place = Place::of(self, &outcome);
-        Ok((Asked::new(revision, outcome), place))
+        let guard = Guard::of(self, record.clone(), &outcome);
+        let claim = |claimed| Claim::new(record, places, claimed, revision);
+        Ok((Asked::new(outcome, claim), guard))
     }
 
-    async fn carry_out(
+    async fn propose_claim(
         self,
         identity: Identity,
         command: recipes::Command,
-    ) -> Result<(Revision, AcquireOutcome), Error> {
+    ) -> Result<(Revision, recipes::ClaimOutcome), Error> {
         match self.recipe(identity, command).await? {
-            (revision, recipes::Outcome::Acquire(outcome)) => Ok((revision, outcome)),
+            (revision, recipes::Outcome::Claim(outcome)) => Ok((revision, outcome)),
+            (revision, recipes::Outcome::Acquire(outcome)) => Ok((revision, outcome.into())),
             (_, other) => unreachable!("a claim was answered by {other:?}"),
         }
     }
 
-    async fn watch_claim(&self, prefix: Bytes, claim: &Claim) -> Result<Watched, Error> {
-        self.inner().waiters.watch(prefix, claim.key.clone(), claim.token, claim.revision).await
+    async fn watch_claim(&self, claim: &Claim) -> Result<Watched, Error> {
+        let (record, places) = (claim.record.clone(), claim.places.clone());
+        let followed = Followed { record, places, lease: claim.lease, token: claim.token, seen_at: claim.revision };
+        self.inner().waiters.watch(followed).await
     }
 
     async fn look_at_claim(
         &self,
         identity: &Identity,
-        prefix: Bytes,
+        thing: &Claimable,
         lease: LeaseId,
     ) -> Result<Option<(Claim, Watched)>, Error> {
-        let own = RangeRequest::new(KeyRange::Single(contender_key(&prefix, lease)));
-        let read = self.range(identity, own).await?;
-        let Some(kv) = read.kvs.into_iter().next() else { return Ok(None) };
-        let mut claim = Claim::new(kv, 0, None, read.revision);
-        let watched = self.watch_claim(prefix, &claim).await?;
+        let record_key = thing.record_key(lease);
+        let read = self.range(identity, RangeRequest::new(KeyRange::Single(record_key.clone()))).await?;
+        let Some(record) = read.kvs.into_iter().next() else { return Ok(None) };
+        let places = thing.places(&ClaimRecord::read(&record.value));
+        let Some(key) = places.first().map(|place| place.key(lease)) else { return Ok(None) };
+        let mut token = record.create_revision;
+        if key != record_key {
+            let range = RangeRequest::new(KeyRange::Single(key.clone())).at(read.revision);
+            let Some(first) = self.range(identity, range).await?.kvs.into_iter().next() else { return Ok(None) };
+            token = first.create_revision;
+        }
+        // A claim is a key that is named after a session; whose lease it is on is its maker's affair.
+        let claimed = Claimed { key, token, lease, value: record.value, standing: Standing::Granted, holder: None };
+        let mut claim = Claim::new(record_key, places, claimed, read.revision);
+        let watched = self.watch_claim(&claim).await?;
         match *watched.state.borrow() {
             ClaimState::Lost => return Ok(None),
             ClaimState::Granted => {}
-            ClaimState::Queued { ahead } => claim.ahead = ahead,
+            ClaimState::Queued { ahead } => claim.standing = Standing::Queued { ahead },
         }
-        if claim.ahead > 0
+        if !claim.is_held()
             && let Some(head) = watched.head.clone()
         {
             let head = RangeRequest { serializable: true, ..RangeRequest::new(KeyRange::Single(head)) };
@@ -312,6 +381,14 @@ impl Handle {
     }
 }
 
+/// Waits until the claim waits no more, at most until `deadline`. A closed channel without a decision means that the member stops: as
+/// a timeout.
+async fn decided(watched: &mut Watched, deadline: Instant) -> ClaimState {
+    let decided = watched.state.wait_for(|state| !matches!(state, ClaimState::Queued { .. }));
+    let state = timeout_at(deadline, decided).await.ok().and_then(Result::ok).map(|state| *state);
+    state.unwrap_or_else(|| *watched.state.borrow())
+}
+
 /// What the machine said, as far as it can be answered at once.
 enum Asked {
     Answered(ClaimOutcome),
@@ -319,94 +396,22 @@ enum Asked {
 }
 
 impl Asked {
-    fn new(revision: Revision, outcome: AcquireOutcome) -> Self {
+    fn new(outcome: recipes::ClaimOutcome, claim: impl FnOnce(Claimed) -> Claim) -> Self {
+        use recipes::ClaimOutcome as Decided;
         Self::Answered(match outcome {
-            AcquireOutcome::Granted { claim, is_new } => {
-                ClaimOutcome::Held { claim: Claim::new(claim, 0, None, revision), is_new }
-            }
-            AcquireOutcome::Queued { claim, is_new, ahead, holder } => {
-                return Self::InLine { claim: Claim::new(claim, ahead, Some(holder), revision), is_new };
-            }
-            AcquireOutcome::Busy { holder } => ClaimOutcome::Busy { holder },
-            AcquireOutcome::QueueFull { holder, .. } => ClaimOutcome::QueueFull { holder },
+            Decided::Claimed { claim: claimed, is_new } => match claim(claimed) {
+                claim if claim.is_held() => ClaimOutcome::Held { claim, is_new },
+                claim => return Self::InLine { claim, is_new },
+            },
+            Decided::Busy { holder } => ClaimOutcome::Busy { holder },
+            Decided::QueueFull { holder } => ClaimOutcome::QueueFull { holder },
             // A conflict can only be that the id, chosen here, is in use: then nothing was opened.
-            AcquireOutcome::SessionExpired | AcquireOutcome::SessionConflict => ClaimOutcome::SessionNotFound,
+            Decided::SessionExpired | Decided::SessionConflict => ClaimOutcome::SessionNotFound,
+            Decided::OtherClaim => ClaimOutcome::OtherClaim,
+            Decided::Broken => ClaimOutcome::Broken,
+            Decided::LimitExceeded { limit } => ClaimOutcome::LimitExceeded { limit },
+            Decided::NoLimit => ClaimOutcome::NoSemaphore,
+            Decided::TooManyHolds => ClaimOutcome::TooManyHolds,
         })
-    }
-}
-
-/// A place made by a request: given back when dropped, unless kept.
-#[derive(Debug)]
-pub(crate) struct Place {
-    made: Option<(Handle, Bytes, Revision)>,
-}
-
-impl Place {
-    fn of(handle: &Handle, outcome: &AcquireOutcome) -> Self {
-        let made = match outcome {
-            AcquireOutcome::Granted { claim, is_new: true } | AcquireOutcome::Queued { claim, is_new: true, .. } => {
-                Some((handle.clone(), claim.key.clone(), claim.create_revision))
-            }
-            AcquireOutcome::Granted { is_new: false, .. }
-            | AcquireOutcome::Queued { is_new: false, .. }
-            | AcquireOutcome::Busy { .. }
-            | AcquireOutcome::QueueFull { .. }
-            | AcquireOutcome::SessionExpired
-            | AcquireOutcome::SessionConflict => None,
-        };
-        Self { made }
-    }
-
-    /// The place of a party that waits with others, made by a request if it is new.
-    pub(crate) fn of_party(handle: &Handle, party: &KeyValue, is_new: bool) -> Self {
-        Self { made: is_new.then(|| (handle.clone(), party.key.clone(), party.create_revision)) }
-    }
-
-    /// The client hears of the place: from here on it is the client's.
-    pub(crate) fn keep<T>(mut self, answer: T) -> T {
-        self.made = None;
-        answer
-    }
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        let Some((handle, key, token)) = self.made.take() else { return };
-        tokio::spawn(async move {
-            // The client is gone, and its rights may be: the place was made here and is taken back from here.
-            // If this fails too, the end of the session gives the place back.
-            if let Err(error) = handle.release(Identity::cluster(), key, Some(token)).await {
-                tracing::debug!(%error, "could not give back the place of a client that hung up");
-            }
-        });
-    }
-}
-
-/// A claim on its way. Dropped before it is answered, it goes on by itself and gives back what it made.
-struct Asking {
-    answer: Option<BoxFuture<'static, Result<(Revision, AcquireOutcome), Error>>>,
-    handle: Handle,
-}
-
-impl Future for Asking {
-    type Output = Result<(Revision, AcquireOutcome), Error>;
-
-    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        let coming = self.answer.as_mut().expect("a future is not polled after it was ready");
-        let answer = std::task::ready!(coming.as_mut().poll(context));
-        self.answer = None;
-        Poll::Ready(answer)
-    }
-}
-
-impl Drop for Asking {
-    fn drop(&mut self) {
-        let Some(answer) = self.answer.take() else { return };
-        let handle = self.handle.clone();
-        tokio::spawn(async move {
-            if let Ok((_, outcome)) = answer.await {
-                drop(Place::of(&handle, &outcome));
-            }
-        });
     }
 }

@@ -201,7 +201,10 @@ impl Keeper {
         for change in &batch.leases {
             match *change {
                 LeaseChange::Granted { id, ttl } => self.table.grant(id, ttl, Instant::now()),
-                LeaseChange::Checkpointed { id, remaining } => self.table.checkpoint(id, remaining, Instant::now()),
+                LeaseChange::Checkpointed { id, remaining } => {
+                    self.table.checkpoint(id, remaining, Instant::now());
+                    self.table.shorten(id, remaining, Instant::now());
+                }
                 LeaseChange::Revoked { id } => self.forget(id),
             }
         }

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use consensus::{Leadership, LeaseLife, NotLeading};
-use model::{Command, Identity, LeaseId, MemberId, Rejection, Revision};
+use model::{Command, Identity, LeaseCheckpoint, LeaseId, MemberId, Rejection, Revision};
 use state::{LeaseInfo, Outcome};
 use tokio::time::{Instant, timeout_at};
 
@@ -68,6 +68,22 @@ impl Handle {
     pub async fn lease_keep_alive(&self, id: LeaseId) -> Result<Option<i64>, Unavailable> {
         let there = |leader, deadline| self.inner().consensus.renew_lease(leader, id, deadline);
         self.ask_lease_authority(|keeper| async move { keeper.keep_alive(id).await }, there).await
+    }
+
+    /// Has a lease end in `remaining` seconds, at least one, unless it is renewed before; never later than it would have.
+    ///
+    /// # Errors
+    ///
+    /// See [`Error`].
+    pub async fn lease_shorten(&self, id: LeaseId, remaining: i64) -> Result<(), Error> {
+        let checkpoint = LeaseCheckpoint { id, remaining: remaining.max(1) };
+        self.propose(Identity::cluster(), Command::LeaseCheckpoint(vec![checkpoint])).await.map(drop)
+    }
+
+    /// A lease as it is known here, with the keys attached to it; `None` when there is no such lease.
+    #[must_use]
+    pub fn lease_info(&self, id: LeaseId) -> Option<LeaseInfo> {
+        self.inner().reader.lease(id)
     }
 
     /// What a lease has left, and the keys attached to it; `None` when there is no such lease.

@@ -90,6 +90,16 @@ impl LeaseTable {
         }
     }
 
+    /// A checkpoint was applied that is not one of this leader's own: somebody wants the lease to end that soon, unless it is renewed.
+    /// Clocks are shortened by nothing else.
+    pub(crate) fn shorten(&mut self, id: LeaseId, remaining: i64, now: Instant) {
+        let Some(lease) = self.leases.get(&id).filter(|lease| !lease.in_flight && !lease.ending) else { return };
+        let end = now + seconds(remaining);
+        if remaining > 0 && lease.deadline.is_some_and(|deadline| deadline > end) {
+            self.set_deadline(id, Some(end));
+        }
+    }
+
     /// Another leader is known from `now` on, perhaps this member.
     pub(crate) fn leader_changed(&mut self, now: Instant) {
         self.pace.leader_changed(now);

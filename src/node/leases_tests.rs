@@ -189,3 +189,22 @@ fn an_absurd_ttl_is_held() {
     assert_eq!(table.take_due(start), Some(id(2)));
     assert!(table.life(id(1), start).unwrap().remaining > 1_000_000_000);
 }
+
+#[test]
+fn a_lease_that_somebody_shortens_ends_sooner_unless_it_is_renewed() {
+    let start = Instant::now();
+    let mut table = LeaseTable::default();
+    table.promote(start, Duration::ZERO);
+    table.grant(id(1), 60, start);
+    table.checkpoint(id(1), 2, after(start, 10));
+    table.shorten(id(1), 2, after(start, 10));
+    assert_eq!(table.next_deadline(), Some(after(start, 12)));
+    table.shorten(id(1), 30, after(start, 10));
+    assert_eq!(table.next_deadline(), Some(after(start, 12)), "never longer");
+    assert_eq!(table.renew(id(1), after(start, 11)), Renewal::Checkpointed { ttl: 60 }, "the log has to say so first");
+    assert_eq!(table.next_deadline(), Some(after(start, 71)));
+    let _ = table.take_checkpoints(after(start, 71), 1);
+    table.demote();
+    table.shorten(id(1), 1, after(start, 72));
+    assert_eq!(table.next_deadline(), None, "no clock runs on a follower");
+}

@@ -30,7 +30,7 @@ impl ApplySink for Fan {
         if !batch.leases.is_empty() {
             self.keeper.send(&batch);
         }
-        if !batch.changes.is_empty() {
+        if !batch.changes.is_empty() || !batch.leases.is_empty() {
             self.waiters.send(&batch);
         }
         self.hub.publish(batch);

@@ -12,7 +12,7 @@ use recipes::sync::{
     Arrive, ArriveOutcome, Enter, EnterOutcome, Join, JoinOutcome, Leave, Round, SyncCommand, SyncOutcome,
 };
 
-use crate::claims::Place;
+use crate::claim_guard::Guard;
 use crate::error::Error;
 use crate::handle::Handle;
 use crate::key_follower::Keys;
@@ -78,7 +78,7 @@ impl Handle {
         let EnterOutcome::Entering { party, is_new, generation, mut present } = outcome else {
             return Ok((revision, Met::Decided(outcome)));
         };
-        let place = Place::of_party(self, &party, is_new);
+        let place = Guard::of_party(self, &party, is_new);
         let (waiters, ready) = ([&prefix[..], b"waiters/"].concat(), [&prefix[..], b"ready"].concat());
         let decided = self.wait_since(&identity, KeyRange::prefix(prefix), revision, wait, |keys| {
             present = keys.iter().filter(|kv| kv.key.starts_with(&waiters)).count();
@@ -182,7 +182,7 @@ impl Handle {
         let ArriveOutcome::Waiting { party, is_new, generation, mut arrived } = outcome else {
             return Ok((revision, Met::Decided(outcome)));
         };
-        let place = Place::of_party(self, &party, is_new);
+        let place = Guard::of_party(self, &party, is_new);
         let (parties, record) = ([&prefix[..], b"parties/"].concat(), [&prefix[..], b"generation"].concat());
         let decided = self.wait_since(&identity, KeyRange::prefix(prefix), revision, wait, |keys| {
             arrived = keys.iter().filter(|kv| kv.key.starts_with(&parties)).count();

@@ -32,7 +32,7 @@ impl Queues {
             let range = KeyRange::prefix(prefix.clone());
             for found in Merge::open(sight, &range, sight.revision) {
                 let kv = found?.into_kv()?;
-                queue.insert(kv.create_revision, &kv.key);
+                queue.join(&kv);
             }
             self.by_prefix.insert(Bytes::copy_from_slice(prefix), queue);
         }
@@ -47,7 +47,7 @@ impl Queues {
         let key = &event.kv.key;
         let created = event.previous.as_ref().map(|previous| previous.create_revision);
         self.for_each_prefix_of(key, |queue| match (event.kind, created) {
-            (EventKind::Put, _) => queue.insert(event.kv.create_revision, key),
+            (EventKind::Put, _) => queue.join(&event.kv),
             (EventKind::Delete, created) => queue.remove(created.unwrap_or(Revision::ZERO), key),
         });
     }

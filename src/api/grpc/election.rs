@@ -68,7 +68,13 @@ impl Election {
             ClaimOutcome::WaitTimeout { .. } | ClaimOutcome::Queued { .. } => {
                 Err(Status::deadline_exceeded("context deadline exceeded"))
             }
-            ClaimOutcome::Busy { .. } | ClaimOutcome::QueueFull { .. } => {
+            ClaimOutcome::OtherClaim
+            | ClaimOutcome::Broken
+            | ClaimOutcome::LimitExceeded { .. }
+            | ClaimOutcome::NoSemaphore
+            | ClaimOutcome::TooManyHolds
+            | ClaimOutcome::Busy { .. }
+            | ClaimOutcome::QueueFull { .. } => {
                 unreachable!("a candidate stands in line, whoever leads")
             }
         }

@@ -7,7 +7,7 @@
 
 use bytes::Bytes;
 use model::{Compare, CompareResult, DeleteRequest, KeyRange, LeaseId, Op, Operand, Rejection, TxnRequest};
-use node::{ClaimOutcome, ClaimRequest, OnTimeout, QueuePolicy, SessionRequest};
+use node::{ClaimOutcome, ClaimRequest, OnTimeout, SessionRequest};
 use proto::v3lockpb as pb;
 use tonic::{Request, Response, Status};
 
@@ -35,12 +35,9 @@ impl Lock {
         let pb::LockRequest { name, lease } = request.into_inner();
         let session = claimant(&self.edge, caller.clone(), lease).await?;
         let request = ClaimRequest {
-            prefix: prefix_of(&name),
-            session: SessionRequest::Existing(session),
-            value: Bytes::new(),
-            queue: QueuePolicy::Enqueue { waiting_max: None },
             wait: AS_LONG_AS_IT_TAKES,
             on_timeout: OnTimeout::Leave,
+            ..ClaimRequest::mutex(prefix_of(&name), SessionRequest::Existing(session))
         };
         match self.edge.handle().claim(caller, request).await.map_err(status)? {
             ClaimOutcome::Held { claim, .. } => {
@@ -51,8 +48,14 @@ impl Lock {
             ClaimOutcome::WaitTimeout { .. } | ClaimOutcome::Queued { .. } => {
                 Err(Status::deadline_exceeded("context deadline exceeded"))
             }
-            ClaimOutcome::Busy { .. } | ClaimOutcome::QueueFull { .. } => {
-                unreachable!("the claim stands in a line without bound")
+            ClaimOutcome::OtherClaim
+            | ClaimOutcome::Broken
+            | ClaimOutcome::LimitExceeded { .. }
+            | ClaimOutcome::NoSemaphore
+            | ClaimOutcome::TooManyHolds
+            | ClaimOutcome::Busy { .. }
+            | ClaimOutcome::QueueFull { .. } => {
+                unreachable!("the claim is one key and stands in a line without bound")
             }
         }
     }

@@ -143,14 +143,14 @@ impl Candidacy {
         opened_session: Option<Session>,
     ) -> Self {
         let leader = match &claim.holder {
-            Some(kv) if claim.ahead > 0 => Some(Leader::of(rest, caller, election, kv, claim.revision).await),
+            Some(kv) if !claim.is_held() => Some(Leader::of(rest, caller, election, kv, claim.revision).await),
             _ => None,
         };
         Self {
             election: election.name.clone(),
-            state: if claim.ahead == 0 { Standing::Leader } else { Standing::Candidate },
+            state: if claim.is_held() { Standing::Leader } else { Standing::Candidate },
             term: claim.token.get(),
-            position: claim.ahead,
+            position: claim.ahead(),
             session: SessionId::of(claim.lease).to_string(),
             leader,
             opened_session,

@@ -4,15 +4,17 @@
 //! it; that stays the client's to do, or its claim is lost like any other.
 
 use axum::response::Response;
+use model::Identity;
 use node::{Claim, ClaimState, ClaimStream};
 
 use super::Rest;
 use super::caller::Caller;
-use super::claim::{ClaimDocument, LossReason, LostClaim, ahead_in, moved};
+use super::claim::{ClaimDocument, LossReason, LostClaim, moved, standing_in};
 use super::claim_request::CheckedClaim;
 use super::claims::{opened_session, refusal};
 use super::frames::{Beat, Frame, Framing, Pulse, Source, goaway, respond};
-use super::names::Lock;
+use super::names::{Lock, SessionId};
+use super::notice::Notice;
 use super::problem::Problem;
 use super::sessions::Session;
 
@@ -66,23 +68,32 @@ impl Source for ClaimEvents {
 
 impl ClaimEvents {
     async fn tell(&mut self, state: ClaimState) -> Frame {
-        let Some(ahead) = ahead_in(state) else {
+        let Some(standing) = standing_in(state) else {
             self.stream = None;
-            let reason = self.loss_reason().await;
-            return Frame::event("lost", &LostClaim::new(&self.lock, self.claim.lease, self.claim.token, reason));
+            let why = why_lost(&self.rest, &self.caller, &self.lock, &self.claim).await;
+            return Frame::event("lost", &LostClaim::new(&self.lock, self.claim.lease, self.claim.token, why));
         };
-        if ahead != self.claim.ahead {
-            self.claim = moved(&self.claim, ahead, self.rest.handle.revision());
+        if standing != self.claim.standing {
+            self.claim = moved(&self.claim, standing, self.rest.handle.revision());
         }
         let document = ClaimDocument::of(&self.rest, &self.caller, &self.lock, &self.claim, self.opened.take()).await;
-        Frame::event(if ahead == 0 { "granted" } else { "queued" }, &document)
+        Frame::event(if self.claim.is_held() { "granted" } else { "queued" }, &document)
     }
+}
 
-    /// A claim goes alone or with its session, so the session tells. Not knowing is no reason to keep the loss for oneself.
-    async fn loss_reason(&self) -> LossReason {
-        match self.rest.handle.lease_time_to_live(self.claim.lease).await {
-            Ok(None) => LossReason::SessionEnded,
-            Ok(Some(_)) | Err(_) => LossReason::Released,
-        }
+/// Why a claim is gone. It goes alone or with its session, so the session tells, and a notice beside it says if it was broken. Not
+/// knowing is no reason to keep the loss for oneself.
+pub(crate) async fn why_lost(
+    rest: &Rest,
+    caller: &Identity,
+    lock: &Lock,
+    claim: &Claim,
+) -> (LossReason, Option<String>) {
+    if let Ok(None) = rest.handle.lease_time_to_live(claim.lease).await {
+        return (LossReason::SessionEnded, None);
+    }
+    match Notice::find(rest, caller, &lock.namespace, SessionId::of(claim.lease)).await {
+        Some(notice) if notice.is_breaking(claim) => (LossReason::Broken, notice.reason),
+        Some(_) | None => (LossReason::Released, None),
     }
 }

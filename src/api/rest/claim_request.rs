@@ -5,12 +5,14 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use node::{OnTimeout, QueuePolicy, SessionRequest as NodeSession};
+use recipes::Place;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
 use super::duration::Span;
-use super::names::{Lock, SessionId};
+use super::holder::Mode;
+use super::names::{Lock, SessionId, Sort};
 use super::problem::Problem;
 use super::sessions::{SessionRecord, SessionRequest};
 
@@ -34,6 +36,16 @@ pub(crate) struct ClaimRequest {
     pub(crate) max_queue: Option<u32>,
     /// What becomes of the place when the wait ends. Default `keep` for a session that is open, `leave` for a new one.
     pub(crate) on_timeout: Option<WhenTimedOut>,
+    /// How to hold a read-write lock: `exclusive`, which is the default, or `shared`.
+    pub(crate) mode: Option<Mode>,
+    /// How many permits of a semaphore. Default 1.
+    pub(crate) permits: Option<u32>,
+    /// The locks of a set, which are taken all or none: at most 64.
+    pub(crate) locks: Option<Vec<LockOfSet>>,
+    /// A name for this hold. A session that holds already holds once more under a new name; the claim is released with the last. At
+    /// most 128 bytes.
+    #[schema(examples("request-17"))]
+    pub(crate) hold: Option<String>,
     /// Whatever holder and waiters shall say about themselves to others: an object of at most 4096 bytes. Of a claim that
     /// there is already it stays as it was.
     #[schema(value_type = Option<serde_json::Map<String, Value>>)]
@@ -45,6 +57,20 @@ pub(crate) struct ClaimRequest {
     pub(crate) name: Option<String>,
     /// Only with a new session: its labels.
     pub(crate) labels: Option<BTreeMap<String, String>>,
+    /// Only with a new session: how long it lives after its stream was closed.
+    #[schema(value_type = Option<String>, examples("2s"))]
+    pub(crate) disconnect_grace: Option<Span>,
+}
+
+/// A lock of a set.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct LockOfSet {
+    /// Its name.
+    #[schema(examples("account-7"))]
+    pub(crate) name: String,
+    /// `exclusive`, which is all that there is.
+    pub(crate) mode: Option<Mode>,
 }
 
 /// What becomes of a place in line when the wait ends.
@@ -83,11 +109,13 @@ impl ClaimRequest {
         answering: Answering,
     ) -> Result<CheckedClaim, Problem> {
         self.check_contradictions(session, answering)?;
+        let places = self.places(lock)?;
         let wait = match self.wait {
             Some(span) => span.within("wait", Duration::ZERO, WAIT_MAX)?,
             None => Duration::ZERO,
         };
-        let value = meta_value(self.meta)?;
+        let meta = meta_value(self.meta)?;
+        let hold = hold_name(self.hold)?;
         let on_timeout = match (self.on_timeout, session) {
             (Some(WhenTimedOut::Keep), _) | (None, Some(_)) => OnTimeout::Keep,
             (Some(WhenTimedOut::Leave), _) | (None, None) => OnTimeout::Leave,
@@ -99,7 +127,12 @@ impl ClaimRequest {
             _ if tries => QueuePolicy::TryOnly,
             Some(true) | None => QueuePolicy::Enqueue { waiting_max: self.max_queue },
         };
-        let opened = SessionRequest { ttl: self.ttl, name: self.name, labels: self.labels };
+        let opened = SessionRequest {
+            ttl: self.ttl,
+            name: self.name,
+            labels: self.labels,
+            disconnect_grace: self.disconnect_grace,
+        };
         let (session, opens) = match session {
             Some(id) => (NodeSession::Existing(id.lease()), None),
             None => {
@@ -109,16 +142,45 @@ impl ClaimRequest {
                 (new, Some((ttl, record)))
             }
         };
-        let request = node::ClaimRequest { prefix: lock.prefix(), session, value, queue, wait, on_timeout };
+        let records = lock.records_apart();
+        let request = node::ClaimRequest { places, records, session, hold, meta, queue, wait, on_timeout };
         Ok(CheckedClaim { request, opens })
+    }
+
+    /// The places that are claimed.
+    fn places(&self, lock: &Lock) -> Result<Vec<Place>, Problem> {
+        let prefix = lock.prefix();
+        let belongs = |said: bool, sort: Sort| !said || lock.sort == sort;
+        let is_plain = lock.sort == Sort::Lock && self.mode == Some(Mode::Exclusive);
+        if !(is_plain || belongs(self.mode.is_some(), Sort::RwLock)) {
+            return Err(Problem::invalid("mode is of a read-write lock: /rw-locks/{name}. A lock is always exclusive"));
+        }
+        if !belongs(self.permits.is_some(), Sort::Semaphore) || self.permits == Some(0) {
+            return Err(Problem::invalid("permits are of a semaphore: /semaphores/{name}; at least 1"));
+        }
+        if self.locks.is_some() != (lock.sort == Sort::LockSet) {
+            return Err(Problem::invalid("locks are of a set, which needs them: /lock-sets/{id}"));
+        }
+        Ok(match lock.sort {
+            Sort::Lock => vec![Place::Mutex { prefix }],
+            Sort::RwLock => vec![match self.mode.unwrap_or(Mode::Exclusive) {
+                Mode::Exclusive => Place::Writer { prefix },
+                Mode::Shared => Place::Reader { prefix },
+            }],
+            Sort::Semaphore => {
+                vec![Place::Permits { prefix, limit: lock.limit_key(), permits: self.permits.unwrap_or(1) }]
+            }
+            Sort::LockSet => self.locks.iter().flatten().map(|one| one.place(lock)).collect::<Result<_, _>>()?,
+        })
     }
 
     /// What is said and could not be meant is refused: silence would be taken for consent.
     fn check_contradictions(&self, session: Option<SessionId>, answering: Answering) -> Result<(), Problem> {
-        let says_of_session = self.ttl.is_some() || self.name.is_some() || self.labels.is_some();
+        let says_of_session =
+            self.ttl.is_some() || self.name.is_some() || self.labels.is_some() || self.disconnect_grace.is_some();
         if session.is_some() && says_of_session {
             return Err(Problem::invalid(
-                "ttl, name and labels are of a session that is opened with the claim: .../claims/new",
+                "ttl, name, labels and disconnect_grace are of a session that is opened with the claim: .../claims/new",
             ));
         }
         let says_of_waiting = self.wait.is_some() || self.on_timeout.is_some();
@@ -136,13 +198,34 @@ impl ClaimRequest {
     }
 }
 
-fn meta_value(meta: Option<Map<String, Value>>) -> Result<Bytes, Problem> {
+pub(crate) fn meta_value(meta: Option<Map<String, Value>>) -> Result<Bytes, Problem> {
     let Some(meta) = meta else { return Ok(Bytes::new()) };
     let value = serde_json::to_vec(&meta).expect("an object that was JSON is JSON");
     if value.len() > META_BYTES_MAX {
         return Err(Problem::invalid(format!("meta may have at most {META_BYTES_MAX} bytes")));
     }
     Ok(value.into())
+}
+
+fn hold_name(hold: Option<String>) -> Result<Bytes, Problem> {
+    let hold = hold.unwrap_or_default();
+    if hold.len() > recipes::HOLD_BYTES_MAX || hold.chars().any(char::is_control) {
+        return Err(Problem::invalid(format!(
+            "the name of a hold has at most {} bytes without control characters",
+            recipes::HOLD_BYTES_MAX
+        )));
+    }
+    Ok(hold.into())
+}
+
+impl LockOfSet {
+    fn place(&self, set: &Lock) -> Result<Place, Problem> {
+        if self.mode == Some(Mode::Shared) {
+            return Err(Problem::invalid("the locks of a set are exclusive"));
+        }
+        let lock = Lock::of(Sort::Lock, set.namespace.clone(), &self.name)?;
+        Ok(Place::Mutex { prefix: lock.prefix() })
+    }
 }
 
 #[cfg(test)]
@@ -163,10 +246,10 @@ mod tests {
     #[test]
     fn an_open_session_stands_in_line_by_default() {
         let request = once("{}", Some("1f")).unwrap().request;
-        assert_eq!(request.prefix, "/default/locks/orders/");
+        assert_eq!(request.places, [Place::Mutex { prefix: "/default/locks/orders/".into() }]);
         assert_eq!(request.queue, QueuePolicy::Enqueue { waiting_max: None });
         assert_eq!((request.wait, request.on_timeout), (Duration::ZERO, OnTimeout::Keep));
-        assert_eq!(request.value, "");
+        assert_eq!(request.meta, "");
     }
 
     #[test]
@@ -196,6 +279,10 @@ mod tests {
             (r#"{"on_timeout":"keep"}"#, None, Answering::Streaming),
             (r#"{"wait":"601s"}"#, None, Answering::Once),
             (r#"{"ttl":"0s"}"#, None, Answering::Once),
+            (r#"{"mode":"shared"}"#, None, Answering::Once),
+            (r#"{"permits":2}"#, None, Answering::Once),
+            (r#"{"locks":[{"name":"a"}]}"#, None, Answering::Once),
+            (r#"{"hold":"a\u0000"}"#, None, Answering::Once),
         ] {
             assert!(check(json, session, answering).is_err(), "{json}");
         }
@@ -203,11 +290,41 @@ mod tests {
     }
 
     #[test]
+    fn each_sort_of_lock_has_places_of_its_own() {
+        let places = |sort, json| {
+            let lock = Lock::of(sort, Namespace::default(), "a").unwrap();
+            let checked = serde_json::from_str::<ClaimRequest>(json).unwrap().check(&lock, None, Answering::Once);
+            checked.map(|checked| (checked.request.places, checked.request.records))
+        };
+        let rw = Bytes::from("/default/rwlocks/a/");
+        let records = Some(Bytes::from("/default/_meta/rwlocks/a/"));
+        let writer = places(Sort::RwLock, "{}").unwrap();
+        assert_eq!(writer, (vec![Place::Writer { prefix: rw.clone() }], records.clone()));
+        let reader = places(Sort::RwLock, r#"{"mode":"shared"}"#).unwrap();
+        assert_eq!(reader, (vec![Place::Reader { prefix: rw }], records));
+        let limit = Bytes::from("/default/_meta/semaphores/a");
+        let permits = Place::Permits { prefix: "/default/semaphores/a/claims/".into(), limit, permits: 3 };
+        assert_eq!(places(Sort::Semaphore, r#"{"permits":3}"#).unwrap(), (vec![permits], None));
+        let set = places(Sort::LockSet, r#"{"locks":[{"name":"x"},{"name":"y","mode":"exclusive"}]}"#).unwrap();
+        assert_eq!(set.0.len(), 2);
+        assert_eq!(set.1.as_deref(), Some(&b"/default/_meta/locksets/a/"[..]));
+        for (sort, json) in [
+            (Sort::Semaphore, r#"{"permits":0}"#),
+            (Sort::Semaphore, r#"{"mode":"shared"}"#),
+            (Sort::LockSet, "{}"),
+            (Sort::LockSet, r#"{"locks":[{"name":"x","mode":"shared"}]}"#),
+            (Sort::LockSet, r#"{"locks":[{"name":""}]}"#),
+        ] {
+            assert!(places(sort, json).is_err(), "{json}");
+        }
+    }
+
+    #[test]
     fn meta_is_an_object_and_bounded() {
-        assert_eq!(once(r#"{"meta":{"a":1}}"#, None).unwrap().request.value, r#"{"a":1}"#);
+        assert_eq!(once(r#"{"meta":{"a":1}}"#, None).unwrap().request.meta, r#"{"a":1}"#);
         let long = "x".repeat(META_BYTES_MAX);
         assert!(once(&format!(r#"{{"meta":{{"a":"{long}"}}}}"#), None).is_err());
         assert!(serde_json::from_str::<ClaimRequest>(r#"{"meta":[]}"#).is_err());
-        assert!(serde_json::from_str::<ClaimRequest>(r#"{"mode":"shared"}"#).is_err(), "unknown fields are refused");
+        assert!(serde_json::from_str::<ClaimRequest>(r#"{"moed":"shared"}"#).is_err(), "unknown fields are refused");
     }
 }

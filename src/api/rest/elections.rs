@@ -12,7 +12,9 @@ use axum::http::header::{CONTENT_TYPE, ETAG, IF_MATCH, LOCATION, RETRY_AFTER};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use model::{KeyRange, RangeRequest, Revision, SortOrder, SortTarget};
-use node::{CampaignRequest, Claim, ClaimOutcome, OnTimeout, ReleaseOutcome, Requeue, SessionRequest as NodeSession};
+use node::{
+    CampaignRequest, Claim, ClaimOutcome, Claimable, OnTimeout, ReleaseOutcome, Requeue, SessionRequest as NodeSession,
+};
 use recipes::{About, Proclaim, ProclaimOutcome};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -107,7 +109,8 @@ impl CandidateRequest {
         };
         let value = self.encoding.unwrap_or_default().read(self.value.unwrap_or_default())?;
         let about = self.content_type.map(|media_type| about(election, media_type)).transpose()?;
-        let opened = SessionRequest { ttl: self.ttl, name: self.name, labels: self.labels };
+        let opened =
+            SessionRequest { ttl: self.ttl, name: self.name, labels: self.labels, ..SessionRequest::default() };
         let (session, opens) = match session {
             Some(id) => (NodeSession::Existing(id.lease()), None),
             None => {
@@ -173,14 +176,21 @@ pub(crate) async fn stand(
             let detail = format!("{}: the candidacy was withdrawn from elsewhere, or its session ended", election.name);
             return Err(Problem::new(Kind::ClaimLost, detail));
         }
-        ClaimOutcome::Busy { .. } | ClaimOutcome::WaitTimeout { .. } | ClaimOutcome::QueueFull { .. } => {
+        ClaimOutcome::OtherClaim
+        | ClaimOutcome::Broken
+        | ClaimOutcome::LimitExceeded { .. }
+        | ClaimOutcome::NoSemaphore
+        | ClaimOutcome::TooManyHolds
+        | ClaimOutcome::Busy { .. }
+        | ClaimOutcome::WaitTimeout { .. }
+        | ClaimOutcome::QueueFull { .. } => {
             unreachable!("a candidate stands in line, whoever leads")
         }
     };
     let opened = opens.map(|opens| opened_session(&rest, &claim, opens));
     let document = Candidacy::of(&rest, &caller, &election, &claim, opened).await;
     let location = format!("{}/candidates/{}", election.url(), SessionId::of(claim.lease));
-    Ok(if claim.ahead == 0 {
+    Ok(if claim.is_held() {
         reply(status, claim.revision, [(LOCATION, location), (ETAG, tag(claim.token))], &document)
     } else {
         let retry = QUEUED_RETRY_AFTER_S.to_owned();
@@ -216,12 +226,13 @@ pub(crate) async fn show_candidacy(
 ) -> Result<Response, Problem> {
     query.finish()?;
     let election = Folder::Elections.named(of)?;
-    let found = rest.handle.claim_state(&caller, election.prefix(), session.lease()).await.map_err(Problem::of_read)?;
+    let line = Claimable::Mutex { prefix: election.prefix() };
+    let found = rest.handle.claim_state(&caller, &line, session.lease()).await.map_err(Problem::of_read)?;
     let claim: Claim = found.ok_or_else(|| {
         Problem::new(Kind::ClaimNotFound, format!("session {session} does not stand for {}", election.name))
     })?;
     let document = Candidacy::of(&rest, &caller, &election, &claim, None).await;
-    if claim.ahead > 0 {
+    if !claim.is_held() {
         return Ok(reply(StatusCode::OK, claim.revision, [], &document));
     }
     Ok(reply(StatusCode::OK, claim.revision, [(ETAG, tag(claim.token))], &document))

@@ -1,12 +1,13 @@
 //! Claims of others, as documents: who holds a lock, who waits for it.
 
 use model::{Identity, KeyRange, KeyValue, RangeRequest};
-use serde::Serialize;
+use recipes::ClaimRecord;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::ToSchema;
 
 use super::Rest;
-use super::names::{Lock, Namespace, SessionId};
+use super::names::{Lock, Namespace, SessionId, Sort};
 use super::sessions::SessionRecord;
 
 /// Who holds a lock.
@@ -24,6 +25,22 @@ pub(crate) struct Holder {
     pub(crate) meta: Option<Value>,
     /// Its fencing token: the revision at which it made the claim.
     pub(crate) token: i64,
+    /// How it holds a read-write lock.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) mode: Option<Mode>,
+    /// How many permits of a semaphore it has.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) permits: Option<u32>,
+}
+
+/// How a read-write lock is held.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Mode {
+    /// Alone: a writer.
+    Exclusive,
+    /// With others: a reader, or a writer that lets readers in.
+    Shared,
 }
 
 /// A claim that waits.
@@ -38,6 +55,12 @@ pub(crate) struct Waiter {
     pub(crate) meta: Option<Value>,
     /// What will be its fencing token.
     pub(crate) token: i64,
+    /// How it wants to hold a read-write lock.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) mode: Option<Mode>,
+    /// How many permits of a semaphore it wants.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) permits: Option<u32>,
 }
 
 impl Holder {
@@ -48,25 +71,31 @@ impl Holder {
             Ok(id) => name_of_session(rest, caller, &lock.namespace, id).await,
             Err(_) => None,
         };
-        Self { session, name, meta: meta_of(&kv.value), token: kv.create_revision.get() }
+        let Waiter { session, meta, token, mode, permits } = Waiter::of(lock.sort, kv);
+        Self { session, name, meta, token, mode, permits }
     }
 }
 
-impl From<&KeyValue> for Waiter {
-    fn from(kv: &KeyValue) -> Self {
-        Self { session: session_of(kv), meta: meta_of(&kv.value), token: kv.create_revision.get() }
+impl Waiter {
+    /// The claim on a lock of that sort whose key is `kv`.
+    pub(crate) fn of(sort: Sort, kv: &KeyValue) -> Self {
+        let ClaimRecord { meta, permits, .. } = ClaimRecord::read(&kv.value);
+        let meta = meta.filter(Value::is_object);
+        let permits = (sort == Sort::Semaphore).then(|| permits.unwrap_or(1));
+        Self { session: session_of(kv), meta, token: kv.create_revision.get(), mode: mode_of(sort, kv), permits }
     }
+}
+
+/// How a claim on a read-write lock holds: the part of its key before the session says so.
+fn mode_of(sort: Sort, kv: &KeyValue) -> Option<Mode> {
+    let parent = kv.key.rsplit(|byte| *byte == b'/').nth(1);
+    (sort == Sort::RwLock).then(|| if parent == Some(b"read") { Mode::Shared } else { Mode::Exclusive })
 }
 
 /// The last part of a claim's key.
 pub(crate) fn session_of(kv: &KeyValue) -> String {
     let start = kv.key.iter().rposition(|byte| *byte == b'/').map_or(0, |slash| slash + 1);
     String::from_utf8_lossy(&kv.key[start..]).into_owned()
-}
-
-/// A claim's value, if it says anything. Other clients may write there what they like.
-pub(crate) fn meta_of(value: &[u8]) -> Option<Value> {
-    serde_json::from_slice(value).ok().filter(Value::is_object)
 }
 
 /// A name is told where it is easily known: not knowing it is no reason to refuse an answer.
@@ -96,12 +125,17 @@ mod tests {
 
     #[test]
     fn any_clients_claim_can_be_shown() {
-        let ours = Waiter::from(&claim("/default/locks/a/1f", br#"{"pod":"a-7"}"#));
+        let ours = Waiter::of(Sort::Lock, &claim("/default/locks/a/1f", br#"{"meta":{"pod":"a-7"}}"#));
         assert_eq!((ours.session.as_str(), ours.token), ("1f", 7));
         assert_eq!(ours.meta, Some(serde_json::json!({"pod": "a-7"})));
         for value in [&b""[..], b"text", b"7", b"\xff"] {
-            assert_eq!(Waiter::from(&claim("/default/locks/a/1f", value)).meta, None);
+            assert_eq!(Waiter::of(Sort::Lock, &claim("/default/locks/a/1f", value)).meta, None);
         }
-        assert_eq!(Waiter::from(&claim("no-slash", b"")).session, "no-slash");
+        assert_eq!(Waiter::of(Sort::Lock, &claim("no-slash", b"")).session, "no-slash");
+        let mode = |key| Waiter::of(Sort::RwLock, &claim(key, b"")).mode;
+        assert_eq!(mode("/default/rwlocks/a/read/1f"), Some(Mode::Shared));
+        assert_eq!(mode("/default/rwlocks/a/write/1f"), Some(Mode::Exclusive));
+        let permits = |value| Waiter::of(Sort::Semaphore, &claim("/default/semaphores/a/claims/1f", value)).permits;
+        assert_eq!((permits(b""), permits(br#"{"permits":3}"#)), (Some(1), Some(3)));
     }
 }

@@ -18,7 +18,9 @@ use super::body;
 use super::caller::Caller;
 use super::conditions::Tags;
 use super::envelope::REVISION;
-use super::names::SessionId;
+use super::if_lock::{HeldClaim, if_lock};
+use super::locks::by_creation;
+use super::names::{Namespace, SessionId};
 use super::path::OfKey;
 use super::problem::{Facts, Kind, Problem, ProblemDocument};
 use super::query::Query;
@@ -52,6 +54,8 @@ pub(crate) struct WrittenKey {
         ("If-Match" = Option<String>, Header, description = "`mod_revision` in quotes: only if it is that; `*`: only if the \
             key exists"),
         ("If-None-Match" = Option<String>, Header, description = "`*`: only if the key does not exist"),
+        ("If-Lock" = Option<String>, Header, description = "Only while this claim holds: the lock, the session and the fencing token; \
+            of a list all", example = "\"orders\";session=\"694d805f7877a227\";token=1842"),
     ),
     request_body(content = Vec<u8>, content_type = "application/octet-stream", description = "The value"),
     responses(
@@ -59,7 +63,7 @@ pub(crate) struct WrittenKey {
         (status = 200, description = "Replaced", body = WrittenKey),
         (status = 404, description = "`session-not-found`", body = ProblemDocument,
             content_type = "application/problem+json"),
-        (status = 412, description = "`version-conflict`", body = ProblemDocument,
+        (status = 412, description = "`version-conflict`, or with `If-Lock` `fencing-token-stale`", body = ProblemDocument,
             content_type = "application/problem+json"),
         (status = 413, description = "`value-too-large`", body = ProblemDocument,
             content_type = "application/problem+json"),
@@ -75,11 +79,11 @@ pub(crate) async fn put(
 ) -> Result<Response, Problem> {
     let session = query.text("session")?.map(|id| SessionId::parse(&id)).transpose()?;
     query.finish()?;
-    let compares = conditions(&headers, &key)?;
+    let conditions = Conditions::of(&headers, &key)?;
     let value = body::read(body, rest.handle.config().request_bytes_max, Kind::ValueTooLarge).await?;
     let lease = session.map_or(LeaseId::NONE, SessionId::lease);
     let put = PutRequest { key: key.clone(), value, lease, prev_kv: true, ..PutRequest::default() };
-    let done = write_if(&rest, caller, &key, compares, Op::Put(put)).await?;
+    let done = write_if(&rest, caller, &key, conditions, Op::Put(put)).await?;
     let created = matches!(done.responses.first(), Some(OpResponse::Put(put)) if put.previous.is_none());
     let status = if created { StatusCode::CREATED } else { StatusCode::OK };
     let (key, key_encoding) = show_key(&key);
@@ -97,10 +101,12 @@ pub(crate) async fn put(
         ("key" = String, Path, description = "The key: everything behind, slashes included", example = "app/color"),
         ("If-Match" = Option<String>, Header, description = "`mod_revision` in quotes: only if it is that; `*`: only if the \
             key exists"),
+        ("If-Lock" = Option<String>, Header, description = "Only while this claim holds: the lock, the session and the fencing token; \
+            of a list all", example = "\"orders\";session=\"694d805f7877a227\";token=1842"),
     ),
     responses(
         (status = 204, description = "There is no such key any more"),
-        (status = 412, description = "`version-conflict`", body = ProblemDocument,
+        (status = 412, description = "`version-conflict`, or with `If-Lock` `fencing-token-stale`", body = ProblemDocument,
             content_type = "application/problem+json"),
     )
 )]
@@ -112,26 +118,60 @@ pub(crate) async fn delete(
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     query.finish()?;
-    let compares = conditions(&headers, &key)?;
+    let conditions = Conditions::of(&headers, &key)?;
     let delete = DeleteRequest { range: KeyRange::Single(key.clone()), prev_kv: false };
-    let done = write_if(&rest, caller, &key, compares, Op::Delete(delete)).await?;
+    let done = write_if(&rest, caller, &key, conditions, Op::Delete(delete)).await?;
     let mut response = StatusCode::NO_CONTENT.into_response();
     response.headers_mut().insert(REVISION, done.revision.get().into());
     Ok(response)
 }
 
-/// Does `op` if all `compares` hold, else says what the key is like.
+/// Under which conditions something is to be written.
+struct Conditions {
+    /// Of the key.
+    compares: Vec<Compare>,
+    /// Claims that hold.
+    claims: Vec<HeldClaim>,
+}
+
+impl Conditions {
+    fn of(headers: &HeaderMap, key: &Bytes) -> Result<Self, Problem> {
+        Ok(Self { compares: conditions(headers, key)?, claims: if_lock(headers, &Namespace::default())? })
+    }
+
+    /// All of them, as comparisons.
+    fn all(&self) -> Vec<Compare> {
+        self.compares.iter().cloned().chain(self.claims.iter().flat_map(HeldClaim::compares)).collect()
+    }
+}
+
+/// Does `op` if all conditions hold, else says which does not.
 async fn write_if(
     rest: &Rest,
     caller: Caller,
     key: &Bytes,
-    compares: Vec<Compare>,
+    conditions: Conditions,
     op: Op,
 ) -> Result<TxnResponse, Problem> {
     let look = RangeRequest { keys_only: true, ..RangeRequest::new(KeyRange::Single(key.clone())) };
-    let txn = TxnRequest { compares, success: vec![op], failure: vec![Op::Range(look)] };
+    let firsts = conditions.claims.iter().map(|claim| by_creation(&claim.prefix()).with_limit(1));
+    let failure = std::iter::once(look).chain(firsts).map(Op::Range).collect();
+    let txn = TxnRequest { compares: conditions.all(), success: vec![op], failure };
     let done = rest.handle.txn(caller.0, txn).await.map_err(Problem::of_write)?;
-    if done.succeeded { Ok(done) } else { Err(conflict(&done)) }
+    if done.succeeded {
+        return Ok(done);
+    }
+    let firsts = done.responses.iter().skip(1).map(|response| match response {
+        OpResponse::Range(range) => range.kvs.first(),
+        OpResponse::Put(_) | OpResponse::Delete(_) | OpResponse::Txn(_) => None,
+    });
+    for (claim, first) in conditions.claims.iter().zip(firsts) {
+        let guard = claim.guard();
+        if first.is_none_or(|first| first.key != guard.key || first.create_revision != guard.token) {
+            return Err(claim.stale(first.map(|first| first.create_revision)).seen_at(done.revision));
+        }
+    }
+    Err(conflict(&done))
 }
 
 fn conflict(done: &TxnResponse) -> Problem {

@@ -96,7 +96,7 @@ pub(crate) async fn show(
     let state = LockState {
         state: if holder.is_some() { Occupancy::Held } else { Occupancy::Free },
         holder,
-        queue: line.waiters.iter().map(Waiter::from).collect(),
+        queue: line.waiters.iter().map(|kv| Waiter::of(lock.sort, kv)).collect(),
         waiting: (line.claims - 1).max(0),
         next_page_token: line.next(&lock.prefix()).map(|place| place.token()),
         etcd_prefix: lock.etcd_name(),
@@ -168,18 +168,23 @@ impl Line {
     /// Where the next page begins, if there is one.
     fn next(&self, prefix: &Bytes) -> Option<Place> {
         let last = self.waiters.last().filter(|_| self.has_more)?;
-        let after = Bytes::copy_from_slice(&last.create_revision.get().to_be_bytes());
-        Some(Place { revision: self.revision, prefix: prefix.clone(), after })
+        Some(page_after(self.revision, prefix, last.create_revision))
     }
 }
 
+/// Where the page begins after the claim of create revision `last`.
+pub(crate) fn page_after(revision: Revision, prefix: &Bytes, last: Revision) -> Place {
+    Place { revision, prefix: prefix.clone(), after: Bytes::copy_from_slice(&last.get().to_be_bytes()) }
+}
+
 /// The create revision at which a page ended. A token that was tampered with begins at the front, or beyond the end.
-fn last_seen(place: &Place) -> Revision {
+pub(crate) fn last_seen(place: &Place) -> Revision {
     let last = place.after.clone().try_get_i64().unwrap_or(0);
     Revision::new(last.clamp(0, i64::MAX - 1))
 }
 
-fn by_creation(prefix: &Bytes) -> RangeRequest {
+/// The claims of a line, first come first.
+pub(crate) fn by_creation(prefix: &Bytes) -> RangeRequest {
     RangeRequest {
         order: SortOrder::Ascend,
         target: SortTarget::Create,

@@ -13,8 +13,10 @@ mod barriers;
 mod candidate;
 mod changes;
 mod claim;
+mod claim_changes;
 mod claim_events;
 mod claim_request;
+mod claim_routes;
 mod claims;
 mod counters;
 mod cyclic_barriers;
@@ -24,13 +26,18 @@ mod elections;
 mod follower;
 mod groups;
 mod holder;
+mod if_lock;
 mod kv;
 mod kv_list;
 mod kv_write;
 mod latches;
+mod lines;
 mod locks;
+mod notice;
 mod queues;
+mod session_batch;
 mod session_list;
+mod session_stream;
 mod sessions;
 mod snapshot;
 mod telling;
@@ -134,9 +141,11 @@ fn of_namespace() -> OpenApiRouter<Rest> {
         .routes(routes!(sessions::open, session_list::list))
         .routes(routes!(sessions::open_as, sessions::show, sessions::close))
         .routes(routes!(sessions::keep_alive))
+        .routes(routes!(session_batch::keep_alive))
+        .routes(routes!(session_stream::stream))
         .routes(routes!(locks::show))
         .routes(routes!(locks::check_token))
-        .routes(routes!(claims::claim, claims::show, claims::release))
+        .merge(claims())
         .routes(routes!(elections::show))
         .routes(routes!(elections::stand, elections::show_candidacy, elections::resign))
         .routes(routes!(elections::proclaim))
@@ -164,6 +173,32 @@ fn of_synchronisers() -> OpenApiRouter<Rest> {
         .routes(routes!(queues::take))
         .routes(routes!(queues::ack))
         .routes(routes!(queues::nack))
+}
+
+/// Locks of every sort, as they stand, and the claims on them.
+fn claims() -> OpenApiRouter<Rest> {
+    use claim_routes::{lock_claims, lock_set_claims, rw_lock_claims, semaphore_claims};
+    OpenApiRouter::default()
+        .routes(routes!(lock_claims::claim, lock_claims::show, lock_claims::amend, lock_claims::release))
+        .routes(routes!(lock_claims::request_revocation))
+        .routes(routes!(lines::show_rw_lock))
+        .routes(routes!(rw_lock_claims::claim, rw_lock_claims::show, rw_lock_claims::amend, rw_lock_claims::release))
+        .routes(routes!(rw_lock_claims::request_revocation))
+        .routes(routes!(lines::show_semaphore, lines::set_limit))
+        .routes(routes!(
+            semaphore_claims::claim,
+            semaphore_claims::show,
+            semaphore_claims::amend,
+            semaphore_claims::release
+        ))
+        .routes(routes!(semaphore_claims::request_revocation))
+        .routes(routes!(
+            lock_set_claims::claim,
+            lock_set_claims::show,
+            lock_set_claims::amend,
+            lock_set_claims::release
+        ))
+        .routes(routes!(lock_set_claims::request_revocation))
 }
 
 /// What exists once in the store.

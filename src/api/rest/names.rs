@@ -1,9 +1,14 @@
 //! Names in paths, and the keys that they stand for.
 //!
 //! ```text
-//! lock     /<namespace>/locks/<name>/<session>      namespace "-": <name>/<session>, the name being any etcd prefix
-//! session  /<namespace>/_sessions/<session>
+//! session    /<namespace>/_sessions/<session>
+//! lock       /<namespace>/locks/<name>/<session>
+//! rw-lock    /<namespace>/rwlocks/<name>/{read,write,shared}/<session>      /<namespace>/_meta/rwlocks/<name>/<session>
+//! semaphore  /<namespace>/semaphores/<name>/claims/<session>                /<namespace>/_meta/semaphores/<name>
+//! lock-set   a lock's key for each                                          /<namespace>/_meta/locksets/<name>/<session>
 //! ```
+//!
+//! In namespace `-` what stands before `/<session>`, `/{read,write,shared}` and `/claims` is the name itself: any etcd prefix.
 //!
 //! `<session>` is the lease in lower-case hexadecimal without padding, as etcd's clients write it: one spelling for one lease,
 //! or two clients would stand in two lines. A name is escaped in the key where it would otherwise be more than one part of a
@@ -11,6 +16,7 @@
 
 use bytes::Bytes;
 use model::LeaseId;
+use node::Claimable;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 
 use super::problem::Problem;
@@ -64,9 +70,14 @@ impl Namespace {
         format!("/{}/_sessions/", self.0).into()
     }
 
-    /// What the keys of all locks begin with; `None` where they can begin with anything.
-    pub(crate) fn locks(&self) -> Option<String> {
-        (self.0 != VERBATIM_NAMESPACE).then(|| format!("/{}/locks/", self.0))
+    /// What a session is told: a key on its lease.
+    pub(crate) fn notice_key(&self, session: SessionId) -> Bytes {
+        format!("/{}/_notices/{session}", self.0).into()
+    }
+
+    /// What the keys of all things of a sort begin with; `None` where they can begin with anything.
+    pub(crate) fn all_of(&self, sort: Sort) -> Option<String> {
+        (self.0 != VERBATIM_NAMESPACE).then(|| format!("/{}/{}/", self.0, sort.folder()))
     }
 
     /// Whether names are etcd prefixes here.
@@ -80,50 +91,146 @@ impl Namespace {
     }
 }
 
-/// A lock.
+/// What can be claimed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Sort {
+    /// One holder at a time.
+    Lock,
+    /// One writer or many readers.
+    RwLock,
+    /// As many permits as its limit says.
+    Semaphore,
+    /// Several locks at once.
+    LockSet,
+}
+
+impl Sort {
+    /// Where they are in URLs.
+    pub(crate) const fn segment(self) -> &'static str {
+        match self {
+            Self::Lock => "locks",
+            Self::RwLock => "rw-locks",
+            Self::Semaphore => "semaphores",
+            Self::LockSet => "lock-sets",
+        }
+    }
+
+    /// Where they are among the keys.
+    const fn folder(self) -> &'static str {
+        match self {
+            Self::Lock => "locks",
+            Self::RwLock => "rwlocks",
+            Self::Semaphore => "semaphores",
+            Self::LockSet => "locksets",
+        }
+    }
+}
+
+/// A thing that can be claimed: a lock of any sort.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Lock {
     pub(crate) namespace: Namespace,
+    pub(crate) sort: Sort,
     /// Its name, unescaped.
     pub(crate) name: String,
 }
 
 impl Lock {
     /// The lock `name` of a namespace.
+    #[cfg(test)]
     pub(crate) fn parse(namespace: Namespace, name: &str) -> Result<Self, Problem> {
+        Self::of(Sort::Lock, namespace, name)
+    }
+
+    /// The thing `name` of a sort in a namespace.
+    pub(crate) fn of(sort: Sort, namespace: Namespace, name: &str) -> Result<Self, Problem> {
         check_name(name)?;
-        Ok(Self { namespace, name: name.to_owned() })
+        Ok(Self { namespace, sort, name: name.to_owned() })
     }
 
     /// The name under which etcd's clients lock it: `etcdctl lock <this>`.
     pub(crate) fn etcd_name(&self) -> String {
-        match self.namespace.locks() {
-            Some(locks) => locks + &escape(&self.name),
+        match self.namespace.all_of(self.sort) {
+            Some(all) => all + &escape(&self.name),
             None => self.name.clone(),
         }
     }
 
-    /// What the keys of its contenders begin with.
+    /// What the keys of its line begin with. A set has no line of its own, but the records of its claims.
     pub(crate) fn prefix(&self) -> Bytes {
-        (self.etcd_name() + "/").into()
+        match self.sort {
+            Sort::Lock | Sort::RwLock => (self.etcd_name() + "/").into(),
+            Sort::Semaphore => (self.etcd_name() + "/claims/").into(),
+            Sort::LockSet => self.records(),
+        }
+    }
+
+    /// What the keys of the records of its claims begin with, where those are keys apart.
+    fn records(&self) -> Bytes {
+        (self.meta_key() + "/").into()
+    }
+
+    /// The key of what is known of it beside its line.
+    fn meta_key(&self) -> String {
+        format!("/{}/_meta/{}/{}", self.namespace.as_str(), self.sort.folder(), escape(&self.name))
+    }
+
+    /// The key of a semaphore's limit.
+    pub(crate) fn limit_key(&self) -> Bytes {
+        self.meta_key().into()
+    }
+
+    /// What it is to the member.
+    pub(crate) fn claimable(&self) -> Claimable {
+        let prefix = self.prefix();
+        match self.sort {
+            Sort::Lock => Claimable::Mutex { prefix },
+            Sort::RwLock => Claimable::ReadWrite { prefix, records: self.records() },
+            Sort::Semaphore => Claimable::Semaphore { prefix, limit: self.limit_key() },
+            Sort::LockSet => Claimable::Set { records: prefix },
+        }
+    }
+
+    /// Where the records of its claims are, if those are keys apart.
+    pub(crate) fn records_apart(&self) -> Option<Bytes> {
+        match self.sort {
+            Sort::Lock | Sort::Semaphore => None,
+            Sort::RwLock | Sort::LockSet => Some(self.records()),
+        }
+    }
+
+    /// Where it is.
+    pub(crate) fn url(&self) -> String {
+        let name = escape_in_path(&self.name);
+        format!("{}/{}/{name}", self.namespace.url(), self.sort.segment())
     }
 
     /// Where a session's claim on it is.
     pub(crate) fn claim_url(&self, session: SessionId) -> String {
-        let name = escape_in_path(&self.name);
-        format!("{}/locks/{name}/claims/{session}", self.namespace.url())
+        format!("{}/claims/{session}", self.url())
     }
 }
 
-/// The name of the lock that a claim's key is under, if it is one of `namespace`.
-pub(crate) fn lock_of_claim(namespace: &Namespace, key: &[u8]) -> Option<String> {
+/// The thing that a session's claim of this key or record is on, if it is one of `namespace`, and the session.
+pub(crate) fn claimed_by(namespace: &Namespace, key: &[u8]) -> Option<(Lock, SessionId)> {
     let key = std::str::from_utf8(key).ok()?;
-    let (escaped, session) = key.strip_prefix(&namespace.locks()?)?.rsplit_once('/')?;
-    SessionId::parse(session).ok()?;
-    if escaped.contains('/') {
+    let (line, session) = key.rsplit_once('/')?;
+    let session = SessionId::parse(session).ok()?;
+    let under = |sort| line.strip_prefix(&*namespace.all_of(sort)?);
+    let (sort, name) = if let Some(name) = under(Sort::Lock) {
+        (Sort::Lock, name)
+    } else if let Some(name) = under(Sort::RwLock) {
+        (Sort::RwLock, name.strip_suffix("/read").or_else(|| name.strip_suffix("/write"))?)
+    } else if let Some(name) = under(Sort::Semaphore) {
+        (Sort::Semaphore, name.strip_suffix("/claims")?)
+    } else {
+        (Sort::LockSet, line.strip_prefix(&format!("/{}/_meta/locksets/", namespace.as_str()))?)
+    };
+    if name.contains('/') {
         return None;
     }
-    percent_decode_str(escaped).decode_utf8().ok().map(Into::into)
+    let name = percent_decode_str(name).decode_utf8().ok()?;
+    Some((Lock { namespace: namespace.clone(), sort, name: name.into_owned() }, session))
 }
 
 /// Whether anything can be called so.
@@ -205,7 +312,8 @@ mod tests {
         assert_eq!(lock("a", "x%2Fy").etcd_name(), "/a/locks/x%252Fy", "two names are two locks");
         for name in ["x/y", "x%2Fy", "%", "grün", "a b"] {
             let key = format!("{}/1f", lock("a", name).etcd_name());
-            assert_eq!(lock_of_claim(&Namespace::parse("a").unwrap(), key.as_bytes()).as_deref(), Some(name));
+            let (lock, _) = claimed_by(&Namespace::parse("a").unwrap(), key.as_bytes()).unwrap();
+            assert_eq!((lock.sort, lock.name.as_str()), (Sort::Lock, name));
         }
     }
 
@@ -213,9 +321,28 @@ mod tests {
     fn other_keys_are_no_claims() {
         let namespace = Namespace::default();
         for key in ["/default/locks/a", "/default/locks/a/xyz", "/other/locks/a/1", "/default/locks/a/b/1", "\u{0}"] {
-            assert_eq!(lock_of_claim(&namespace, key.as_bytes()), None, "{key}");
+            assert_eq!(claimed_by(&namespace, key.as_bytes()), None, "{key}");
         }
-        assert_eq!(lock_of_claim(&namespace, b"/default/locks/\xff/1"), None);
+        assert_eq!(claimed_by(&namespace, b"/default/locks/\xff/1"), None);
+    }
+
+    #[test]
+    fn a_claim_of_any_sort_is_found_by_its_key() {
+        let namespace = Namespace::default();
+        let session = SessionId::parse("1f").unwrap();
+        for (sort, key) in [
+            (Sort::Lock, "/default/locks/a%2Fb/1f"),
+            (Sort::RwLock, "/default/rwlocks/a%2Fb/read/1f"),
+            (Sort::RwLock, "/default/rwlocks/a%2Fb/write/1f"),
+            (Sort::Semaphore, "/default/semaphores/a%2Fb/claims/1f"),
+            (Sort::LockSet, "/default/_meta/locksets/a%2Fb/1f"),
+        ] {
+            let lock = Lock::of(sort, namespace.clone(), "a/b").unwrap();
+            assert_eq!(claimed_by(&namespace, key.as_bytes()), Some((lock, session)), "{key}");
+        }
+        for key in ["/default/rwlocks/a/shared/1f", "/default/semaphores/a/1f", "/default/_meta/rwlocks/a/1f"] {
+            assert_eq!(claimed_by(&namespace, key.as_bytes()), None, "{key}");
+        }
     }
 
     #[test]

@@ -15,6 +15,7 @@ use super::election_events::{Candidates, NoLeader};
 use super::follower::{Progress, Reset, Snapshot};
 use super::frames::Goaway;
 use super::problem;
+use super::session_stream::{Expiring, RevokeRequested, SessionEnded};
 use super::telling::ToldAnew;
 
 /// Where the tenant form of paths begins.
@@ -40,7 +41,7 @@ every change of the holder, so whatever a lock protects must refuse a token lowe
 /// What no handler's answer shows: what comes in streams; and what the groups of operations are.
 #[derive(utoipa::OpenApi)]
 #[openapi(
-    components(schemas(Changes, KeyChange, Snapshot, Reset, Progress, LostClaim, Candidates, NoLeader, ToldAnew, Goaway)),
+    components(schemas(Changes, KeyChange, Snapshot, Reset, Progress, LostClaim, Candidates, NoLeader, ToldAnew, Goaway, Expiring, RevokeRequested, SessionEnded)),
     tags(
         (name = "sessions", description = "A session is an etcd lease with a record of what it is. What is claimed for it lives as \
             long as it does."),
@@ -55,6 +56,10 @@ every change of the holder, so whatever a lock protects must refuse a token lowe
         (name = "groups", description = "Who is there, for as long as its session lives."),
         (name = "queues", description = "Work, each message on loan to one consumer at a time: at least once, dead letters after so many \
             attempts."),
+        (name = "rw-locks", description = "One writer or many readers, first come first served, in the layout of etcd's recipe."),
+        (name = "semaphores", description = "As many permits as the semaphore's limit says, which the server keeps."),
+        (name = "lock-sets", description = "Several locks at once, all or none: claimed in one step, so that two sets never wait for \
+            each other."),
         (name = "kv", description = "The store's keys, as etcd's clients see them."),
         (name = "watch", description = "What there is and then what changes, without a gap."),
         (name = "problems", description = "What errors mean."),
@@ -91,8 +96,8 @@ pub(crate) fn text(document: &OpenApi) -> String {
 }
 
 fn operations(item: &mut PathItem) -> impl Iterator<Item = &mut Operation> {
-    let PathItem { get, put, post, delete, .. } = item;
-    [get, put, post, delete].into_iter().filter_map(Option::as_mut)
+    let PathItem { get, put, post, delete, patch, .. } = item;
+    [get, put, post, delete, patch].into_iter().filter_map(Option::as_mut)
 }
 
 fn finish_operation(path: &str, operation: &mut Operation) {

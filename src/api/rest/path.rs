@@ -6,7 +6,7 @@ use bytes::Bytes;
 use model::{KEY_BYTES_MAX, Revision};
 use percent_encoding::percent_decode_str;
 
-use super::names::{Lock, Namespace, SessionId, check_name};
+use super::names::{Lock, Namespace, SessionId, Sort, check_name};
 use super::problem::{Kind, Problem};
 
 /// A namespace: `/v1/ns/{ns}/…`, or the default one.
@@ -18,10 +18,10 @@ pub(crate) struct OfSession {
     pub(crate) session: SessionId,
 }
 
-/// `…/locks/{name}`.
+/// `…/locks/{name}`, and the same for the other sorts of locks.
 pub(crate) struct OfLock(pub(crate) Lock);
 
-/// `…/locks/{name}/claims/{session}`.
+/// `…/locks/{name}/claims/{session}`, and the same for the other sorts of locks.
 pub(crate) struct OfClaim {
     pub(crate) lock: Lock,
     pub(crate) session: SessionId,
@@ -104,8 +104,13 @@ impl Params {
         }
     }
 
+    /// The lock of whatever sort: what a route calls it says which.
     fn lock(&self) -> Result<Lock, Problem> {
-        Lock::parse(self.namespace()?, self.part("name"))
+        const SORTS: [(&str, Sort); 3] =
+            [("rw_lock", Sort::RwLock), ("semaphore", Sort::Semaphore), ("lock_set", Sort::LockSet)];
+        let named = SORTS.into_iter().find(|(part, _)| !self.part(part).is_empty());
+        let (part, sort) = named.unwrap_or(("name", Sort::Lock));
+        Lock::of(sort, self.namespace()?, self.part(part))
     }
 }
 

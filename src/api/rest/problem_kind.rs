@@ -14,6 +14,10 @@ pub(crate) enum Kind {
     SessionConflict,
     ClaimNotFound,
     ClaimLost,
+    ClaimConflict,
+    UpgradeNotPossible,
+    SemaphoreNotFound,
+    PermitsExceedLimit,
     LockHeld,
     LockWaitTimeout,
     QueueFull,
@@ -52,7 +56,7 @@ struct Entry {
 
 impl Kind {
     /// All kinds, in the order in which they are listed to readers.
-    pub(crate) const ALL: [Self; 35] = [
+    pub(crate) const ALL: [Self; 39] = [
         Self::InvalidRequest,
         Self::NotFound,
         Self::MethodNotAllowed,
@@ -62,6 +66,10 @@ impl Kind {
         Self::SessionConflict,
         Self::ClaimNotFound,
         Self::ClaimLost,
+        Self::ClaimConflict,
+        Self::UpgradeNotPossible,
+        Self::SemaphoreNotFound,
+        Self::PermitsExceedLimit,
         Self::LockHeld,
         Self::LockWaitTimeout,
         Self::QueueFull,
@@ -141,6 +149,10 @@ impl Kind {
             | Self::SessionConflict
             | Self::ClaimNotFound
             | Self::ClaimLost
+            | Self::ClaimConflict
+            | Self::UpgradeNotPossible
+            | Self::SemaphoreNotFound
+            | Self::PermitsExceedLimit
             | Self::RevisionCompacted
             | Self::RevisionInFuture
             | Self::PageExpired
@@ -221,6 +233,32 @@ impl Kind {
                 "The claim went away while it waited",
                 "The session ended, or the claim was released from elsewhere, before the lock was granted. Ask again with a \
                  session that lives.",
+            ),
+            Self::ClaimConflict => row(
+                "claim-conflict",
+                StatusCode::CONFLICT,
+                "The session has another claim here",
+                "A session has one claim on a thing: this one is in another mode, for other permits or locks, or on one of the \
+                 locks of the set by itself. Nothing was written. Change the claim with PATCH, or release it first.",
+            ),
+            Self::UpgradeNotPossible => row(
+                "upgrade-not-possible",
+                StatusCode::CONFLICT,
+                "The claim cannot hold in that mode now",
+                "Only the one holder of a read-write lock can become its writer, a reader only while nobody waits; and only a claim \
+                 that holds can let others in. Nothing was written.",
+            ),
+            Self::SemaphoreNotFound => row(
+                "semaphore-not-found",
+                StatusCode::NOT_FOUND,
+                "The semaphore has no limit",
+                "A semaphore is there once it was given a limit: PUT /semaphores/{name}.",
+            ),
+            Self::PermitsExceedLimit => row(
+                "permits-exceed-limit",
+                StatusCode::CONFLICT,
+                "The semaphore has not so many permits",
+                "A claim on more permits than the limit would wait for ever. Nothing was written. Ask for less, or raise the limit.",
             ),
             Self::LockHeld => row(
                 "lock-held",

@@ -1,7 +1,7 @@
 //! Answers that are documents, with the revision that they show.
 
 use axum::Json;
-use axum::http::header::{CACHE_CONTROL, VARY};
+use axum::http::header::{CACHE_CONTROL, ETAG, VARY};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use model::Revision;
@@ -24,4 +24,14 @@ pub(crate) fn reply<const N: usize>(
     map.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     map.insert(VARY, HeaderValue::from_static("accept"));
     (status, map, Json(document)).into_response()
+}
+
+/// Says that what the client has is still so, at `revision`.
+pub(crate) fn not_modified(revision: Revision, tag: String) -> Response {
+    let mut map = HeaderMap::new();
+    map.insert(ETAG, HeaderValue::try_from(tag).expect("digits in quotes are a header value"));
+    map.insert(REVISION, revision.get().into());
+    map.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    map.insert(VARY, HeaderValue::from_static("accept"));
+    (StatusCode::NOT_MODIFIED, map).into_response()
 }

@@ -59,6 +59,10 @@ pub(crate) struct SessionEntry {
     params(
         ("limit" = Option<i64>, Query, description = "Most entries of the page: 1 to 1000", example = 100),
         ("page_token" = Option<String>, Query, description = "From `next_page_token` of the page before"),
+        ("name" = Option<String>, Query, description = "Only sessions of this name; a page may then hold fewer than there are",
+            example = "billing-7"),
+        ("label" = Option<String>, Query, description = "Only sessions with this label, `label` or `label=value`; a page may then \
+            hold fewer than there are", example = "zone=a"),
     ),
     responses((status = 200, description = "A page of them", body = SessionPage))
 )]
@@ -70,6 +74,7 @@ pub(crate) async fn list(
 ) -> Result<Response, Problem> {
     let prefix = namespace.session_records();
     let page = Page::of(&mut query, &prefix)?;
+    let filter = Filter { name: query.text("name")?, label: query.text("label")? };
     query.finish()?;
     let range = match &page.from {
         None => KeyRange::prefix(prefix.clone()),
@@ -80,9 +85,27 @@ pub(crate) async fn list(
     let revision = page.from.as_ref().map_or(read.revision, |place| place.revision);
     let last = read.kvs.last().filter(|_| read.more).map(|kv| kv.key.clone());
     let next_page_token = last.map(|last| Place { revision, prefix: prefix.clone(), after: last }.token());
-    let sessions = read.kvs.iter().filter_map(|kv| SessionEntry::of(&prefix, kv)).collect();
+    let sessions =
+        read.kvs.iter().filter_map(|kv| SessionEntry::of(&prefix, kv)).filter(|entry| filter.lets(entry)).collect();
     let document = SessionPage { sessions, next_page_token, revision: revision.get() };
     Ok(reply(StatusCode::OK, read.revision, [], &document))
+}
+
+/// Which sessions are asked for.
+struct Filter {
+    name: Option<String>,
+    /// A label, or a label and its value.
+    label: Option<String>,
+}
+
+impl Filter {
+    fn lets(&self, entry: &SessionEntry) -> bool {
+        let has = |wanted: &String| match wanted.split_once('=') {
+            Some((label, value)) => entry.labels.get(label).is_some_and(|own| own == value),
+            None => entry.labels.contains_key(wanted),
+        };
+        self.name.as_ref().is_none_or(|name| entry.name.as_ref() == Some(name)) && self.label.as_ref().is_none_or(has)
+    }
 }
 
 impl SessionEntry {
@@ -90,7 +113,7 @@ impl SessionEntry {
     fn of(prefix: &Bytes, kv: &KeyValue) -> Option<Self> {
         let id = std::str::from_utf8(kv.key.strip_prefix(prefix.as_ref())?).ok()?;
         let id = SessionId::parse(id).ok().filter(|id| id.lease() == kv.lease)?;
-        let SessionRecord { name, labels } = SessionRecord::read(&kv.value);
+        let SessionRecord { name, labels, .. } = SessionRecord::read(&kv.value);
         Some(Self { id: id.to_string(), lease_id: id.lease().to_string(), name, labels })
     }
 }

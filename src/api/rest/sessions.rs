@@ -20,7 +20,7 @@ use super::Rest;
 use super::body::Json;
 use super::caller::Caller;
 use super::duration::Span;
-use super::names::{Namespace, SessionId, lock_of_claim};
+use super::names::{Namespace, SessionId, claimed_by};
 use super::path::{OfNamespace, OfSession};
 use super::problem::{Kind, Problem, ProblemDocument};
 use super::query::Query;
@@ -31,6 +31,9 @@ const TTL_DEFAULT: Duration = Duration::from_secs(10);
 
 /// Longest life of a session.
 const TTL_MAX: Duration = Duration::from_secs(365 * 24 * 3600);
+
+/// How long a session lives after its stream was closed, unless the client says otherwise.
+const GRACE_DEFAULT: Duration = Duration::from_secs(2);
 
 /// Longest name of a session, and longest value of a label, in bytes.
 const TEXT_BYTES_MAX: usize = 256;
@@ -54,6 +57,9 @@ pub(crate) struct SessionRequest {
     pub(crate) name: Option<String>,
     /// For people and tools: at most 64, of 256 bytes each.
     pub(crate) labels: Option<BTreeMap<String, String>>,
+    /// How long the session lives after its stream was closed: `1s` to its TTL, in whole seconds. Default `2s`.
+    #[schema(value_type = Option<String>, examples("2s"))]
+    pub(crate) disconnect_grace: Option<Span>,
 }
 
 /// A session.
@@ -98,8 +104,11 @@ pub(crate) struct SessionState {
 /// A session's claim on a lock.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct SessionClaim {
-    /// The lock.
+    /// The lock, of whatever sort.
     pub(crate) lock: String,
+    /// Where it is.
+    #[schema(examples("/v1/locks/orders"))]
+    pub(crate) resource: String,
     /// The claim's key.
     pub(crate) etcd_key: String,
 }
@@ -123,9 +132,16 @@ pub(crate) struct SessionRecord {
     pub(crate) name: Option<String>,
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub(crate) labels: BTreeMap<String, String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) disconnect_grace_s: Option<u64>,
 }
 
 impl SessionRecord {
+    /// How long the session lives after its stream was closed.
+    pub(crate) fn disconnect_grace(&self) -> Duration {
+        self.disconnect_grace_s.map_or(GRACE_DEFAULT, Duration::from_secs)
+    }
+
     /// The record in a stored value; one that other clients wrote may say nothing.
     pub(crate) fn read(value: &[u8]) -> Self {
         serde_json::from_slice(value).unwrap_or_default()
@@ -153,10 +169,20 @@ impl SessionRequest {
                  at most {LABELS_MAX} labels"
             )));
         }
-        let seconds = ttl.as_secs() + u64::from(ttl.subsec_nanos() > 0);
-        let ttl = i64::try_from(seconds).expect("the longest TTL is a year");
-        Ok((ttl, SessionRecord { name: self.name, labels }))
+        let grace = match self.disconnect_grace {
+            Some(span) => {
+                Some(whole_seconds(span.within("disconnect_grace", Duration::from_secs(1), ttl.max(GRACE_DEFAULT))?))
+            }
+            None => None,
+        };
+        let ttl = i64::try_from(whole_seconds(ttl)).expect("the longest TTL is a year");
+        Ok((ttl, SessionRecord { name: self.name, labels, disconnect_grace_s: grace }))
     }
+}
+
+/// Seconds, rounded up.
+fn whole_seconds(span: Duration) -> u64 {
+    span.as_secs() + u64::from(span.subsec_nanos() > 0)
 }
 
 fn is_text(text: &str) -> bool {
@@ -298,8 +324,9 @@ pub(crate) async fn show(
 impl SessionState {
     fn new(session: Session, life: LeaseLife, info: &LeaseInfo, namespace: &Namespace) -> Self {
         let claims = info.keys.iter().filter_map(|key| {
-            let lock = lock_of_claim(namespace, key)?;
-            Some(SessionClaim { lock, etcd_key: String::from_utf8_lossy(key).into_owned() })
+            let (lock, _) = claimed_by(namespace, key)?;
+            let resource = lock.url();
+            Some(SessionClaim { lock: lock.name, resource, etcd_key: String::from_utf8_lossy(key).into_owned() })
         });
         let remaining_ms = u64::try_from(life.remaining).unwrap_or(0).saturating_mul(1000);
         Self { session, remaining_ms, claims: claims.take(CLAIMS_MAX).collect() }
@@ -358,7 +385,7 @@ pub(crate) fn not_found(id: SessionId) -> Problem {
     Problem::new(Kind::SessionNotFound, format!("there is no session {id}"))
 }
 
-async fn find_record(
+pub(crate) async fn find_record(
     rest: &Rest,
     caller: &Identity,
     namespace: &Namespace,

@@ -328,7 +328,7 @@ impl Ledger for Reference {
     fn contenders(&mut self, prefix: &Bytes) -> Answer<&Queue> {
         self.queue = Queue::default();
         for kv in self.live(&KeyRange::prefix(prefix.clone()), Revision::new(i64::MAX)) {
-            self.queue.insert(kv.create_revision, &kv.key);
+            self.queue.join(&kv);
         }
         Ok(&self.queue)
     }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use model::{Identity, LeaseId};
-use node::{Claim, ClaimOutcome, ClaimRequest, OnTimeout, QueuePolicy, SessionRequest};
+use node::{Claim, ClaimOutcome, ClaimRequest, OnTimeout, SessionRequest};
 
 use super::{Client, ask};
 use crate::checker::history::{Consistency, Hold, Op, Outcome, Request, Test};
@@ -36,13 +36,11 @@ pub(super) async fn run(mut client: Client) {
 
 /// Waits in line for the lock; none if it was not to be had.
 async fn claim(client: &mut Client) -> Option<(Claim, u64)> {
+    let session = SessionRequest::New { ttl: TTL, record_prefix: bytes("session/"), record: Bytes::new() };
     let request = ClaimRequest {
-        prefix: bytes(LOCK),
-        session: SessionRequest::New { ttl: TTL, record_prefix: bytes("session/"), record: Bytes::new() },
-        value: bytes(&client.name),
-        queue: QueuePolicy::Enqueue { waiting_max: None },
         wait: Duration::from_secs(3),
         on_timeout: OnTimeout::Leave,
+        ..ClaimRequest::mutex(bytes(LOCK), session)
     };
     let called = client.now();
     let answer = client
@@ -55,7 +53,12 @@ async fn claim(client: &mut Client) -> Option<(Claim, u64)> {
         | ClaimOutcome::WaitTimeout { .. }
         | ClaimOutcome::QueueFull { .. }
         | ClaimOutcome::SessionNotFound
-        | ClaimOutcome::Lost => None,
+        | ClaimOutcome::Lost
+        | ClaimOutcome::OtherClaim
+        | ClaimOutcome::Broken
+        | ClaimOutcome::LimitExceeded { .. }
+        | ClaimOutcome::NoSemaphore
+        | ClaimOutcome::TooManyHolds => None,
     }
 }
 

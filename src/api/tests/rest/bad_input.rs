@@ -127,14 +127,14 @@ async fn a_broken_document_is_told_where() {
 async fn allow_lists_what_there_is() {
     let member = Member::start().await;
     let allowed = async |path: &str| {
-        let answer: Answer = member.client.call(Method::PATCH, path, &[], "").await;
+        let answer: Answer = member.client.call(Method::TRACE, path, &[], "").await;
         let allow = answer.header("allow").to_owned();
         let mut methods: Vec<String> = allow.split(',').map(|method| method.trim().to_owned()).collect();
         methods.sort();
         methods.join(" ")
     };
     assert_eq!(allowed("/v1/kv/a").await, "DELETE GET HEAD PUT");
-    assert_eq!(allowed("/v1/locks/a/claims/1f").await, "DELETE GET HEAD PUT");
+    assert_eq!(allowed("/v1/locks/a/claims/1f").await, "DELETE GET HEAD PATCH PUT");
     assert_eq!(allowed("/v1/sessions").await, "GET HEAD POST");
     member.stop().await;
 }

@@ -106,9 +106,9 @@ impl Locker {
                     return Some((body["token"].as_i64()?, body["revision"].as_i64()?));
                 }
                 Some(Reply { status: 202, .. }) => {}
-                // A request that was given up gives back the place that it made, when the member notices: another one for the same
-                // session could be told that it holds what is about to go. So this client begins anew.
-                Some(_) | None => return None,
+                Some(_) => return None,
+                // Whether it was done is unknown. Asking again, at another member, finds the place or makes it.
+                None => {}
             }
             let called = self.shared.clock.now();
             let alive = format!("/v1/sessions/{}/keepalive", session.id);
