@@ -24,6 +24,9 @@ const PAYLOAD_ENTRIES_MAX: u64 = 1_024;
 /// Milliseconds that a leader voted out keeps leading, so that its followers learn of it.
 const REMOVED_LEADER_STEP_DOWN_MS: u64 = 150;
 
+/// Heartbeats in an election timeout, at least (etcd's rule).
+const HEARTBEATS_MIN: u32 = 5;
+
 /// Settings of the consensus of one member.
 #[derive(Clone, Debug)]
 pub struct Config {
@@ -72,23 +75,33 @@ impl Config {
     }
 
     /// The longest time a follower waits for its leader before it stands for election; a leader that no quorum answered for as long
-    /// may have been replaced.
+    /// may have been replaced. Half a heartbeat above the shortest, at least, so that members do not all stand at once.
     pub(crate) fn lease(&self) -> Duration {
-        self.election_timeout / 2
+        (self.election_timeout * 3 / 10).max(self.shortest_timeout() + self.heartbeat / 2)
+    }
+
+    /// The shortest such time: with one heartbeat late by half its interval the leader is still followed.
+    fn shortest_timeout(&self) -> Duration {
+        (self.election_timeout / 5).max(self.heartbeat * 3 / 2)
     }
 
     /// What openraft is told.
     ///
     /// A follower waits for the leader's lease, which is the longest timeout, and then for a timeout drawn between shortest and
-    /// longest. With etcd's `--election-timeout=E` as longest E/2 and shortest 0.3 E, a crashed leader is replaced within E.
+    /// longest: it bears half of etcd's `--election-timeout` of silence, and replaces a crashed leader soon after.
     ///
     /// # Errors
     ///
     /// [`Error::Config`] when the timeouts contradict each other.
     pub(crate) fn raft(&self) -> Result<openraft::Config, Error> {
+        if self.election_timeout < self.heartbeat * HEARTBEATS_MIN {
+            return Err(Error::Config(format!(
+                "an election timeout of {:?} is shorter than {HEARTBEATS_MIN} heartbeats of {:?}",
+                self.election_timeout, self.heartbeat
+            )));
+        }
         let heartbeat = milliseconds(self.heartbeat);
-        let election_ms = milliseconds(self.election_timeout);
-        let (shortest, longest) = (election_ms * 3 / 10, milliseconds(self.lease()));
+        let (shortest, longest) = (milliseconds(self.shortest_timeout()), milliseconds(self.lease()));
         let config = openraft::Config {
             cluster_name: self.cluster.to_string(),
             heartbeat_interval: heartbeat,
@@ -149,7 +162,7 @@ mod tests {
         assert_eq!(raft.enable_leader_restore, Some(false), "lost entries could be written anew in the same term");
         assert_eq!(raft.enable_pre_vote, Some(true));
         assert_eq!(raft.allow_log_reversion, None);
-        assert_eq!(raft.quorum_loss_probe_interval, Some(1_000));
+        assert_eq!(raft.quorum_loss_probe_interval, Some(600));
         assert_eq!(raft.snapshot_policy, SnapshotPolicy::Never);
         assert_eq!(raft.max_in_snapshot_log_to_keep, 5_000);
         assert!(raft.enable_tick && raft.enable_heartbeat && raft.enable_elect);
@@ -158,8 +171,8 @@ mod tests {
     #[test]
     fn etcds_flags_become_a_failover_within_the_election_timeout() {
         let raft = config().raft().unwrap();
-        assert_eq!((raft.heartbeat_interval, raft.election_timeout_min, raft.election_timeout_max), (100, 300, 500));
-        assert_eq!(raft.heartbeat_min_interval, Some(100));
+        assert_eq!((raft.heartbeat_interval, raft.election_timeout_min, raft.election_timeout_max), (100, 200, 300));
+        assert_eq!(raft.heartbeat_min_interval, Some(78));
     }
 
     #[test]
