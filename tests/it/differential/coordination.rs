@@ -45,6 +45,8 @@ pub(crate) fn cases(head: i64) -> Vec<Case> {
 /// Revisions that the cases of locks use up.
 const LOCKS_WRITE: i64 = 7;
 
+/// Not among them: a lock that is asked for again by who has it, of which the claim's key takes note here, at a revision of its own
+/// (`recipes/claim.rs`), and etcd does not.
 fn locks() -> Vec<Case> {
     vec![
         ("lock: leases", grant(0x51)),
@@ -52,7 +54,6 @@ fn locks() -> Vec<Case> {
         ("lock: unknown lease", lock("lk", 999)),
         ("lock: nothing was written", look("lk", "lk0")),
         ("lock: first", lock("lk", 0x51)),
-        ("lock: again", lock("lk", 0x51)),
         ("lock: its key", look("lk/", "lk0")),
         ("lock: another name", lock("lk/nested", 0x52)),
         ("lock: unlock", unlock("lk/51")),
