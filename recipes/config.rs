@@ -28,10 +28,10 @@ mod rollout;
 mod rollout_control;
 
 use bytes::Bytes;
-use model::{KeyValue, Revision};
+use model::KeyValue;
 
+use crate::Ledger;
 use crate::invalid::{Invalid, check_key};
-use crate::{Guard, Ledger};
 
 pub use ack::{AckOutcome, AckStatus, Acknowledge};
 pub use edit::{Condition, EditDraft, EditOutcome, Expect, Write};
@@ -102,17 +102,6 @@ fn check_name(set: &[u8], folder: &[u8], name: &[u8]) -> Result<(), Invalid> {
         return Err(Invalid::BadName);
     }
     check_key(&below(set, &[folder, name].concat()))
-}
-
-/// The first guard that does not hold.
-fn broken_guard<L: Ledger>(ledger: &L, guards: &[Guard]) -> Result<Option<(usize, Option<Revision>)>, L::Fault> {
-    for (at, guard) in guards.iter().enumerate() {
-        let current = ledger.get(&guard.key)?.map(|kv| kv.create_revision);
-        if current != Some(guard.token) {
-            return Ok(Some((at, current)));
-        }
-    }
-    Ok(None)
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ mod cluster;
 mod duration;
 mod file;
 mod port;
+mod secrets;
 mod upkeep;
 
 use std::path::PathBuf;
@@ -23,6 +24,7 @@ use certificates::TlsFlags;
 use cluster::check_peer_url;
 use duration::parse_duration;
 use port::PortFlags;
+use secrets::SecretFlags;
 use upkeep::UpkeepFlags;
 
 pub(crate) use address::{Listen, Url};
@@ -237,6 +239,8 @@ pub(crate) struct ServerFlags {
     watch_progress_notify_interval: String,
     #[command(flatten)]
     upkeep: UpkeepFlags,
+    #[command(flatten)]
+    secrets: SecretFlags,
     /// debug, info, warn or error
     #[arg(long, env = "ETCD_LOG_LEVEL", default_value = "info")]
     log_level: String,
@@ -319,7 +323,7 @@ impl ServerFlags {
             },
             listen,
             client_tls,
-            api: self.port.options(self.max_request_bytes)?,
+            api: api::Options { config_secret_key: self.secrets.key()?, ..self.port.options(self.max_request_bytes)? },
             log_level: self.log_level.clone(),
             log_format: self.log_format,
             log_outputs: self.log_outputs.clone(),

@@ -12,11 +12,11 @@ use std::collections::BTreeSet;
 use bytes::{BufMut, Bytes, BytesMut};
 use model::{LeaseId, Revision};
 
-use super::{WRITES_MAX, below, broken_guard, check_set};
+use super::{WRITES_MAX, below, check_set};
 use crate::codec::{
     CodecError, get_bytes, get_option, get_revision, get_u8, get_u32, malformed, put_bytes, put_option,
 };
-use crate::guard::{check_guards, get_guards, put_guards};
+use crate::guard::{broken_guard, check_guards, get_guards, put_guards};
 use crate::invalid::{Invalid, check_key};
 use crate::{Guard, Ledger, Outcome};
 
@@ -29,7 +29,7 @@ pub struct EditDraft {
     pub writes: Vec<Write>,
     /// All must hold.
     pub conditions: Vec<Condition>,
-    /// All must stand.
+    /// All must hold.
     pub guards: Vec<Guard>,
 }
 
@@ -79,11 +79,11 @@ pub enum EditOutcome {
         /// When the key was last written; zero if it does not exist.
         current: Revision,
     },
-    /// A guard does not stand. Nothing was written.
+    /// A guard does not hold. Nothing was written.
     Fenced {
         /// Which, counted from 0.
         guard: usize,
-        /// The token of the claim that there is under its key.
+        /// The token of the claim that holds in its place.
         current: Option<Revision>,
     },
 }

@@ -9,9 +9,9 @@ use model::{LeaseId, Revision};
 
 use super::publish::{get_version, put_version};
 use super::rollout::Rollout;
-use super::{Expect, broken_guard, check_name, check_set, label_key, release_key};
+use super::{Expect, check_name, check_set, label_key, release_key};
 use crate::codec::{CodecError, get_bytes, get_option, put_bytes, put_option};
-use crate::guard::{check_guards, get_guards, put_guards};
+use crate::guard::{broken_guard, check_guards, get_guards, put_guards};
 use crate::invalid::Invalid;
 use crate::{Guard, Ledger, Outcome};
 
@@ -26,7 +26,7 @@ pub struct MoveLabel {
     pub version: Option<u64>,
     /// How the label's key must be, if that matters.
     pub expect: Option<Expect>,
-    /// All must stand.
+    /// All must hold.
     pub guards: Vec<Guard>,
 }
 
@@ -50,11 +50,11 @@ pub enum LabelOutcome {
         /// Of which release.
         version: u64,
     },
-    /// A guard does not stand. Nothing was written.
+    /// A guard does not hold. Nothing was written.
     Fenced {
         /// Which, counted from 0.
         guard: usize,
-        /// The token of the claim that there is under its key.
+        /// The token of the claim that holds in its place.
         current: Option<Revision>,
     },
 }

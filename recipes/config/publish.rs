@@ -15,11 +15,11 @@ use model::{LeaseId, Revision};
 
 use super::edit::{check_writes, get_writes, put_writes, read_before, write_all};
 use super::rollout::{Plan, Rollout, RolloutState};
-use super::{Write, acks_prefix, below, broken_guard, check_name, check_set, label_key, labelled, latest, release_key};
+use super::{Write, acks_prefix, below, check_name, check_set, label_key, labelled, latest, release_key};
 use crate::codec::{
     CodecError, get_bytes, get_i64, get_option, get_revision, get_u8, get_u32, malformed, put_bytes, put_option,
 };
-use crate::guard::{check_guards, get_guards, put_guards};
+use crate::guard::{broken_guard, check_guards, get_guards, put_guards};
 use crate::invalid::Invalid;
 use crate::{Guard, Ledger, Outcome};
 
@@ -38,7 +38,7 @@ pub struct Publish {
     pub expect: Option<u64>,
     /// What the release is for.
     pub target: Target,
-    /// All must stand.
+    /// All must hold.
     pub guards: Vec<Guard>,
 }
 
@@ -87,11 +87,11 @@ pub enum PublishOutcome {
         /// Of which release.
         version: u64,
     },
-    /// A guard does not stand. Nothing was written.
+    /// A guard does not hold. Nothing was written.
     Fenced {
         /// Which, counted from 0.
         guard: usize,
-        /// The token of the claim that there is under its key.
+        /// The token of the claim that holds in its place.
         current: Option<Revision>,
     },
 }

@@ -3,11 +3,11 @@
 #[path = "tests/model_tests.rs"]
 mod model_tests;
 
-use ::model::{KeyRange, LeaseId};
+use ::model::{KeyRange, LeaseId, Revision};
 
 use super::*;
 use crate::testing::MemoryLedger;
-use crate::{Command, Outcome};
+use crate::{Command, Guard, Outcome};
 
 pub(super) const SET: &[u8] = b"/default/config/shop/prod/";
 pub(super) const LEASE: LeaseId = LeaseId::new(7);
@@ -205,13 +205,25 @@ fn a_guard_that_does_not_stand_stops_every_write() {
     let mut store = live();
     store.put_all([("l/1".into(), Bytes::new(), LEASE)]);
     let token = store.latest();
+    store.put_all([("l/2".into(), Bytes::new(), LeaseId::NONE)]);
     let guards = |token| vec![Guard { key: "l/1".into(), token }];
+    let waiting = vec![Guard { key: "l/2".into(), token: store.latest() }];
     let fenced = PublishOutcome::Fenced { guard: 0, current: Some(token) };
     assert_eq!(publish(&mut store, Publish { guards: guards(token.next()), ..release(Target::Kept) }), fenced);
+    assert_eq!(
+        publish(&mut store, Publish { guards: waiting, ..release(Target::Kept) }),
+        fenced,
+        "who waits holds nothing"
+    );
     let allowed = Publish { guards: guards(token), ..release(Target::Kept) };
     assert_eq!(publish(&mut store, allowed.clone()), PublishOutcome::Published { version: 2 });
+    let next = store.latest();
     store.revoke(LEASE);
-    assert_eq!(publish(&mut store, allowed), PublishOutcome::Fenced { guard: 0, current: None });
+    let outcome = publish(&mut store, allowed);
+    assert!(
+        matches!(outcome, PublishOutcome::Fenced { guard: 0, current: Some(current) } if current < next),
+        "{outcome:?}"
+    );
 }
 
 #[test]

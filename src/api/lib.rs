@@ -41,5 +41,5 @@ mod process;
 pub use access::Names;
 pub use caller::ClientCertificate;
 pub use offer::Offer;
-pub use options::Options;
+pub use options::{Options, SecretKey};
 pub use server::{Port, Server};

@@ -38,6 +38,30 @@ pub struct Options {
     pub hosts: Names,
     /// The sites whose pages may read answers over HTTP.
     pub origins: Names,
+    /// What secrets of configurations are sealed with; `None`: this member seals and opens none.
+    pub config_secret_key: Option<SecretKey>,
+}
+
+/// A key of 256 bits. It shows itself to nobody.
+#[derive(Clone, Copy)]
+pub struct SecretKey([u8; 32]);
+
+impl SecretKey {
+    /// The key of these bytes.
+    #[must_use]
+    pub const fn new(bytes: [u8; 32]) -> Self {
+        Self(bytes)
+    }
+
+    pub(crate) const fn bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+}
+
+impl std::fmt::Debug for SecretKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("SecretKey(..)")
+    }
 }
 
 impl Default for Options {
@@ -55,6 +79,7 @@ impl Default for Options {
             serves_gateway: true,
             hosts: Names::Any,
             origins: Names::Any,
+            config_secret_key: None,
         }
     }
 }

@@ -58,7 +58,7 @@ impl Server {
         let services = Arc::new(Services::new(edge));
         let traffic = metrics.traffic.clone();
         let observation = ops::router(handle.clone(), metrics);
-        let mut http = observation.clone().merge(rest::router(handle, draining.clone()));
+        let mut http = observation.clone().merge(rest::router(handle, draining.clone(), &options));
         if options.serves_gateway {
             http = http.merge(gateway::router(Arc::clone(&services), traffic.clone(), options.message_bytes_max));
         }

@@ -18,15 +18,18 @@ const JSON_BYTES_MAX: usize = 64 * 1024;
 /// How long a body may take to arrive.
 const ARRIVAL_DEADLINE: Duration = Duration::from_secs(30);
 
-/// A JSON body with known fields only. No body at all says nothing, which is what `T`'s default says.
-pub(crate) struct Json<T>(pub(crate) T);
+/// Largest JSON body that carries values, in bytes: as many as fit into a log entry, and what surrounds them.
+pub(crate) const LARGE_JSON_BYTES_MAX: usize = 2 * 1024 * 1024;
 
-impl<T: DeserializeOwned + Default, S: Sync> FromRequest<S> for Json<T> {
+/// A JSON body with known fields only. No body at all says nothing, which is what `T`'s default says.
+pub(crate) struct Json<T, const BYTES_MAX: usize = JSON_BYTES_MAX>(pub(crate) T);
+
+impl<T: DeserializeOwned + Default, S: Sync, const BYTES_MAX: usize> FromRequest<S> for Json<T, BYTES_MAX> {
     type Rejection = Problem;
 
     async fn from_request(request: Request, _: &S) -> Result<Self, Problem> {
         let is_json = is_json(request.headers());
-        let bytes = read(request.into_body(), JSON_BYTES_MAX, Kind::RequestTooLarge).await?;
+        let bytes = read(request.into_body(), BYTES_MAX, Kind::RequestTooLarge).await?;
         if bytes.is_empty() {
             return Ok(Self(T::default()));
         }

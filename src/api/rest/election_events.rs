@@ -22,8 +22,8 @@ use super::path::OfName;
 use super::problem::Problem;
 use super::query::Query;
 use super::resource::{Folder, Resource};
+use super::resume::Since;
 use super::telling::{Teller, Telling};
-use super::watch::since;
 
 /// Who waits, after a change of that.
 #[derive(Debug, Serialize, ToSchema)]
@@ -73,7 +73,7 @@ pub(crate) async fn follow(
     mut query: Query,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let since = since(&mut query, &headers)?;
+    let since = Since::asked(&headers, &mut query)?;
     query.finish()?;
     let election = Folder::Elections.named(of)?;
     let framing = Framing::accepted(&headers).unwrap_or(Framing::EventStream);

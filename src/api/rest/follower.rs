@@ -17,6 +17,7 @@ use super::changes::Untold;
 use super::cursor::{Cursor, Epoch};
 use super::frames::{Beat, Frame, Pulse, Source, goaway};
 use super::problem::Problem;
+use super::resume::{Progress, ResetReason, Restart, Since};
 use super::snapshot::{self, Piece};
 use super::value::{KeyDocument, Wanted};
 
@@ -33,27 +34,6 @@ pub(crate) struct Wish {
     pub(crate) wanted: Wanted,
     /// The request that it came with.
     pub(crate) request_id: String,
-}
-
-/// Where a follower begins.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Since {
-    /// With what there is.
-    Now,
-    /// After everything that it heard before.
-    Cursor(Cursor),
-    /// After something that is no cursor of ours.
-    Unknown(String),
-}
-
-impl Since {
-    /// What a client says that it has heard.
-    pub(crate) fn of(cursor: Option<String>) -> Self {
-        match cursor {
-            None => Self::Now,
-            Some(text) => Cursor::parse(&text).map_or_else(|| Self::Unknown(text), Self::Cursor),
-        }
-    }
 }
 
 /// The keys as of a revision, or the last part of them.
@@ -78,33 +58,6 @@ pub(crate) struct Reset {
     pub(crate) revision: i64,
     /// In byte order of the keys.
     pub(crate) items: Vec<KeyDocument>,
-}
-
-/// Why a cursor cannot be used.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
-#[serde(rename_all = "lowercase")]
-pub(crate) enum ResetReason {
-    /// The history after it is no longer kept.
-    Compacted,
-    /// It is of another history.
-    Epoch,
-    /// The store has not come so far.
-    Future,
-    /// It is not a cursor.
-    Unknown,
-}
-
-/// Nothing happened up to here.
-#[derive(Debug, Serialize, ToSchema)]
-pub(crate) struct Progress {
-    /// How far.
-    pub(crate) revision: i64,
-}
-
-/// The whole state shall be told, and why if not because it was asked for.
-#[derive(Debug)]
-struct Restart {
-    reason: Option<(ResetReason, String)>,
 }
 
 #[derive(Debug)]
@@ -134,25 +87,11 @@ impl Follower {
         let pulse = Pulse::new(rest.draining.clone());
         let told = Revision::ZERO;
         let mut follower = Self { rest, wish, phase: Phase::Over, told, pulse };
-        follower.phase = match follower.check(since) {
+        follower.phase = match since.check(follower.epoch(), follower.rest.handle.revision()) {
             Ok(cursor) => follower.live_after(cursor.revision).await,
             Err(restart) => follower.restart(restart).await?,
         };
         Ok(follower)
-    }
-
-    /// The cursor to go on from, or why there is none. Whether history reaches back to it the hub will say.
-    fn check(&self, since: Since) -> Result<Cursor, Restart> {
-        let unusable = |reason, from: String| Err(Restart { reason: Some((reason, from)) });
-        match since {
-            Since::Now => Err(Restart { reason: None }),
-            Since::Unknown(text) => unusable(ResetReason::Unknown, text.chars().take(64).collect()),
-            Since::Cursor(cursor) if cursor.epoch != self.epoch() => unusable(ResetReason::Epoch, cursor.to_string()),
-            Since::Cursor(cursor) if cursor.revision > self.rest.handle.revision() => {
-                unusable(ResetReason::Future, cursor.to_string())
-            }
-            Since::Cursor(cursor) => Ok(cursor),
-        }
     }
 
     fn epoch(&self) -> Epoch {

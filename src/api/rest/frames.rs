@@ -8,6 +8,7 @@
 //! Nothing is buffered here: the next frame is made when the connection takes one, so a slow reader slows nobody but itself
 //! and holds one frame.
 
+use std::hash::{BuildHasher, RandomState};
 use std::time::Duration;
 
 use axum::body::Body;
@@ -34,6 +35,10 @@ const BEAT_INTERVAL: Duration = Duration::from_secs(10);
 /// How long a client shall wait before it connects again, in milliseconds.
 const RETRY_MS: u32 = 2000;
 
+/// When the server stops, each client is told another time to come back, of up to so many milliseconds: so that they do not all
+/// come at once to the members that are left.
+const SPREAD_MS: u64 = 3000;
+
 /// One thing to tell.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Frame {
@@ -45,6 +50,8 @@ pub(crate) enum Frame {
         /// JSON of one line.
         data: String,
     },
+    /// The stream ends because the member stops; how many milliseconds to wait before connecting again.
+    Goaway(u64),
     /// The stream is alive.
     Ping,
 }
@@ -60,21 +67,31 @@ impl Frame {
     pub(crate) fn resumable(self, cursor: &impl ToString) -> Self {
         match self {
             Self::Event { name, data, .. } => Self::Event { id: Some(cursor.to_string()), name, data },
+            Self::Goaway(delay) => Self::Goaway(delay),
             Self::Ping => Self::Ping,
         }
     }
 }
 
-/// The stream ends because the member stops: connect again, here later or elsewhere at once.
+/// The stream ends because the member stops: connect again, here or elsewhere.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Goaway {
     /// In words.
     reason: &'static str,
+    /// How long to wait before that, so that not all clients come at once; an event source does so by itself.
+    retry_after_ms: u64,
+}
+
+impl Goaway {
+    fn event(retry_after_ms: u64) -> Frame {
+        Frame::event("goaway", &Self { reason: "the member is stopping", retry_after_ms })
+    }
 }
 
 /// The last event of a stream that ends because the member does.
 pub(crate) fn goaway() -> Frame {
-    Frame::event("goaway", &Goaway { reason: "the member is stopping" })
+    // Each state of this kind has another seed.
+    Frame::Goaway(RandomState::new().hash_one(()) % SPREAD_MS)
 }
 
 /// How frames are written.
@@ -114,6 +131,10 @@ impl Framing {
         match (self, frame) {
             (Self::EventStream, Frame::Ping) => Bytes::from_static(b": ping\n\n"),
             (Self::NdJson, Frame::Ping) => Bytes::from_static(b"\n"),
+            (Self::EventStream, Frame::Goaway(delay)) => {
+                [format!("retry: {delay}\n").as_bytes(), &self.encode(&Goaway::event(*delay))].concat().into()
+            }
+            (Self::NdJson, Frame::Goaway(delay)) => self.encode(&Goaway::event(*delay)),
             (Self::EventStream, Frame::Event { id, name, data }) => {
                 let id = id.as_ref().map(|id| format!("id: {id}\n")).unwrap_or_default();
                 format!("{id}event: {name}\ndata: {data}\n\n").into()
@@ -211,6 +232,20 @@ mod tests {
         assert_eq!(text, "{\"event\":\"change\",\"id\":\"7.18423\",\"data\":{\"text\":\"a\\nb\u{2028}\"}}\n");
         assert_eq!(Framing::NdJson.encode(&Frame::event("part", &1)), "{\"event\":\"part\",\"data\":1}\n");
         assert_eq!(Framing::NdJson.encode(&Frame::Ping), "\n");
+    }
+
+    #[test]
+    fn clients_are_told_different_times_to_come_back() {
+        let delays: std::collections::BTreeSet<u64> = (0..100)
+            .map(|_| match goaway() {
+                Frame::Goaway(delay) => delay,
+                Frame::Event { .. } | Frame::Ping => unreachable!("it is a goaway"),
+            })
+            .collect();
+        assert!(delays.len() > 50 && delays.iter().all(|delay| *delay < SPREAD_MS), "{delays:?}");
+        let text = Framing::EventStream.encode(&Frame::Goaway(7));
+        let data = "{\"reason\":\"the member is stopping\",\"retry_after_ms\":7}";
+        assert_eq!(text, format!("retry: 7\nevent: goaway\ndata: {data}\n\n"));
     }
 
     #[tokio::test]

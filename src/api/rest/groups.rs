@@ -22,10 +22,10 @@ use super::problem::{Problem, ProblemDocument};
 use super::query::Query;
 use super::reply::reply;
 use super::resource::Folder;
+use super::resume::Since;
 use super::telling::{Teller, Telling};
 use super::value::{Encoding, GivenAs, Wanted};
 use super::waiting;
-use super::watch::since;
 
 /// A member that joins. All fields are optional.
 #[derive(Debug, Default, Deserialize, ToSchema)]
@@ -198,7 +198,7 @@ pub(crate) async fn follow(
     mut query: Query,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let since = since(&mut query, &headers)?;
+    let since = Since::asked(&headers, &mut query)?;
     query.finish()?;
     let group = Folder::Groups.named(of)?;
     let framing = Framing::accepted(&headers).unwrap_or(Framing::EventStream);

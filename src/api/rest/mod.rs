@@ -18,6 +18,7 @@ mod claim_events;
 mod claim_request;
 mod claim_routes;
 mod claims;
+mod config;
 mod counters;
 mod cyclic_barriers;
 mod double_barriers;
@@ -64,8 +65,11 @@ mod path;
 mod query;
 mod range;
 mod resource;
+mod resume;
 mod value;
 mod waiting;
+
+use std::sync::Arc;
 
 use axum::Router;
 use axum::middleware::{from_fn, from_fn_with_state};
@@ -76,6 +80,8 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::draining::Draining;
+use crate::options::Options;
+use config::{Releases, Vault};
 use cursor::{Cursor, Epoch};
 use envelope::RequestIds;
 use problem::{Kind, Problem};
@@ -86,6 +92,8 @@ pub(crate) struct Rest {
     handle: Handle,
     draining: Draining,
     request_ids: RequestIds,
+    releases: Arc<Releases>,
+    vault: Vault,
 }
 
 impl Rest {
@@ -109,8 +117,9 @@ impl Rest {
 }
 
 /// All routes of this API, its description and its pages. Unknown paths below `/v1` are answered here.
-pub(crate) fn router(handle: Handle, draining: Draining) -> Router {
-    let rest = Rest { handle, draining, request_ids: RequestIds::new() };
+pub(crate) fn router(handle: Handle, draining: Draining, options: &Options) -> Router {
+    let vault = Vault::new(options.config_secret_key.as_ref());
+    let rest = Rest { handle, draining, request_ids: RequestIds::new(), releases: Arc::default(), vault };
     let (routes, document) = described().split_for_parts();
     routes
         .merge(site::routes(document))
@@ -151,6 +160,7 @@ fn of_namespace() -> OpenApiRouter<Rest> {
         .routes(routes!(elections::proclaim))
         .routes(routes!(election_events::follow))
         .merge(of_synchronisers())
+        .merge(config::routes())
 }
 
 /// What services do together, in every namespace.

@@ -11,10 +11,12 @@ use utoipa_axum::router::OpenApiRouter;
 
 use super::changes::{Changes, KeyChange};
 use super::claim::LostClaim;
+use super::config::{ConfigChange, ConfigReset, ItemChange};
 use super::election_events::{Candidates, NoLeader};
-use super::follower::{Progress, Reset, Snapshot};
+use super::follower::{Reset, Snapshot};
 use super::frames::Goaway;
 use super::problem;
+use super::resume::Progress;
 use super::session_stream::{Expiring, RevokeRequested, SessionEnded};
 use super::telling::ToldAnew;
 
@@ -41,7 +43,8 @@ every change of the holder, so whatever a lock protects must refuse a token lowe
 /// What no handler's answer shows: what comes in streams; and what the groups of operations are.
 #[derive(utoipa::OpenApi)]
 #[openapi(
-    components(schemas(Changes, KeyChange, Snapshot, Reset, Progress, LostClaim, Candidates, NoLeader, ToldAnew, Goaway, Expiring, RevokeRequested, SessionEnded)),
+    components(schemas(Changes, KeyChange, Snapshot, Reset, Progress, LostClaim, Candidates, NoLeader, ToldAnew, Goaway, Expiring, RevokeRequested, SessionEnded,
+        ConfigChange, ConfigReset, ItemChange)),
     tags(
         (name = "sessions", description = "A session is an etcd lease with a record of what it is. What is claimed for it lives as \
             long as it does."),
@@ -60,6 +63,8 @@ every change of the holder, so whatever a lock protects must refuse a token lowe
         (name = "semaphores", description = "As many permits as the semaphore's limit says, which the server keeps."),
         (name = "lock-sets", description = "Several locks at once, all or none: claimed in one step, so that two sets never wait for \
             each other."),
+        (name = "configuration", description = "Sets of items for applications and environments: drafts, immutable releases, labels, \
+            rollouts that go on as clients report, and streams of changes."),
         (name = "kv", description = "The store's keys, as etcd's clients see them."),
         (name = "watch", description = "What there is and then what changes, without a gap."),
         (name = "problems", description = "What errors mean."),

@@ -69,21 +69,24 @@ pub(crate) struct OfToken {
     pub(crate) token: Revision,
 }
 
-struct Params(Vec<(String, String)>);
+/// The named parts of a path.
+pub(crate) struct Params(Vec<(String, String)>);
 
 impl Params {
-    async fn of<S: Send + Sync>(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+    /// Those of a request.
+    pub(crate) async fn of<S: Send + Sync>(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
         let params = RawPathParams::from_request_parts(parts, state).await;
         let params = params.map_err(|_| Problem::invalid("the path is not UTF-8"))?;
         Ok(Self(params.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect()))
     }
 
     /// The part that the route calls `name`; empty if it has none, which no name is.
-    fn part(&self, name: &str) -> &str {
+    pub(crate) fn part(&self, name: &str) -> &str {
         self.0.iter().find(|(known, _)| known == name).map_or("", |(_, value)| value)
     }
 
-    fn namespace(&self) -> Result<Namespace, Problem> {
+    /// The namespace that the path is in.
+    pub(crate) fn namespace(&self) -> Result<Namespace, Problem> {
         match self.part("ns") {
             "" => Ok(Namespace::default()),
             text => Namespace::parse(text),

@@ -11,6 +11,7 @@ use model::Revision;
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use super::config::Violation;
 use super::holder::Holder;
 pub(crate) use super::problem_kind::Kind;
 
@@ -45,6 +46,12 @@ pub(crate) struct Facts {
     /// The `mod_revision` of the key as it is; 0 when there is no such key.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) current_revision: Option<i64>,
+    /// The release that is in the place of the one meant; 0 when there is none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) current_version: Option<u64>,
+    /// In which ways items do not satisfy their schema.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) errors: Option<Vec<Violation>>,
     /// Line of the request's body where it stops making sense, counted from 1.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) line: Option<usize>,

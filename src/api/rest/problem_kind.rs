@@ -44,6 +44,13 @@ pub(crate) enum Kind {
     StorageFull,
     ClusterCorrupt,
     Internal,
+    ConfigNotFound,
+    DraftChanged,
+    RolloutActive,
+    RolloutEnded,
+    SchemaViolation,
+    SecretHidden,
+    SecretUnreadable,
 }
 
 /// What is the same for all problems of a kind.
@@ -56,7 +63,7 @@ struct Entry {
 
 impl Kind {
     /// All kinds, in the order in which they are listed to readers.
-    pub(crate) const ALL: [Self; 39] = [
+    pub(crate) const ALL: [Self; 46] = [
         Self::InvalidRequest,
         Self::NotFound,
         Self::MethodNotAllowed,
@@ -96,6 +103,13 @@ impl Kind {
         Self::StorageFull,
         Self::ClusterCorrupt,
         Self::Internal,
+        Self::ConfigNotFound,
+        Self::DraftChanged,
+        Self::RolloutActive,
+        Self::RolloutEnded,
+        Self::SchemaViolation,
+        Self::SecretHidden,
+        Self::SecretUnreadable,
     ];
 
     /// The kind of that name.
@@ -140,7 +154,8 @@ impl Kind {
             | Self::NoQuorum
             | Self::LeaderChanged
             | Self::NotReady
-            | Self::DeadlineExceeded => true,
+            | Self::DeadlineExceeded
+            | Self::DraftChanged => true,
             Self::InvalidRequest
             | Self::NotFound
             | Self::MethodNotAllowed
@@ -169,7 +184,13 @@ impl Kind {
             | Self::UnsupportedMediaType
             | Self::StorageFull
             | Self::ClusterCorrupt
-            | Self::Internal => false,
+            | Self::Internal
+            | Self::ConfigNotFound
+            | Self::RolloutActive
+            | Self::RolloutEnded
+            | Self::SchemaViolation
+            | Self::SecretHidden
+            | Self::SecretUnreadable => false,
         }
     }
 
@@ -424,6 +445,48 @@ impl Kind {
                 "The member cannot go on",
                 "Its disk or its data failed and it is about to stop. With outcome=unknown a write may have happened. The \
                  member's log says more under the request's time.",
+            ),
+            Self::ConfigNotFound => row(
+                "config-not-found",
+                StatusCode::NOT_FOUND,
+                "There is no such part of the configuration",
+                "Nothing was released there, or there is no such item, release, label, schema or rollout. `detail` says which.",
+            ),
+            Self::DraftChanged => row(
+                "draft-changed",
+                StatusCode::CONFLICT,
+                "The draft was changed while it was being published",
+                "What is published is what was read and checked; others kept changing it meanwhile. Nothing was written. Try again.",
+            ),
+            Self::RolloutActive => row(
+                "rollout-active",
+                StatusCode::CONFLICT,
+                "A release is being rolled out",
+                "The label is where a rollout is going to, so nothing else may move it. `current_version` is the release that is rolled out. Wait, or abort the rollout.",
+            ),
+            Self::RolloutEnded => row(
+                "rollout-ended",
+                StatusCode::CONFLICT,
+                "The rollout has ended",
+                "A rollout that is completed, rolled back or aborted cannot be paused or resumed. Publish again.",
+            ),
+            Self::SchemaViolation => row(
+                "schema-violation",
+                StatusCode::UNPROCESSABLE_ENTITY,
+                "The items do not satisfy their schema",
+                "`errors` says where and how; or the schema itself is none. Nothing was written.",
+            ),
+            Self::SecretHidden => row(
+                "secret-hidden",
+                StatusCode::FORBIDDEN,
+                "The item is a secret",
+                "It is shown only to who asks for it with secrets=reveal.",
+            ),
+            Self::SecretUnreadable => row(
+                "secret-unreadable",
+                StatusCode::CONFLICT,
+                "The secret cannot be sealed or opened here",
+                "The member was started without --config-secret-key-file, or with another key than the secret was sealed with, or the secret was sealed for another item. Nothing was written.",
             ),
         }
     }

@@ -14,9 +14,9 @@ use utoipa::ToSchema;
 use super::Rest;
 use super::caller::Caller;
 use super::cursor::Cursor;
-use super::follower::{Progress, ResetReason, Since};
 use super::frames::{Beat, Frame, Pulse, Source, goaway};
 use super::problem::Problem;
+use super::resume::{Progress, ResetReason, Since};
 
 /// Says what keys mean.
 pub(crate) trait Teller: Send + 'static {

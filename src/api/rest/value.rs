@@ -15,7 +15,7 @@ use super::problem::Problem;
 use super::query::Query;
 
 /// How a value is shown.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Encoding {
     /// As the text that it is.

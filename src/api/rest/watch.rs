@@ -4,21 +4,19 @@
 
 use axum::Extension;
 use axum::extract::State;
-use axum::http::{HeaderMap, HeaderName};
+use axum::http::HeaderMap;
 use axum::response::Response;
 use model::KeyRange;
 
 use super::Rest;
 use super::caller::Caller;
 use super::envelope::RequestId;
-use super::follower::{Follower, Since, Wish};
+use super::follower::{Follower, Wish};
 use super::frames::{Framing, respond};
 use super::problem::{Problem, ProblemDocument};
 use super::query::Query;
+use super::resume::Since;
 use super::value::Wanted;
-
-/// What a browser's event source says when it connects again.
-const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 
 /// Follows a key, or all keys of a prefix: first what there is, then every change, one event for each revision.
 ///
@@ -58,19 +56,12 @@ pub(crate) async fn watch(
 ) -> Result<Response, Problem> {
     let range = range(&mut query)?;
     let wanted = Wanted::of(&mut query)?;
-    let since = since(&mut query, &headers)?;
+    let since = Since::asked(&headers, &mut query)?;
     query.finish()?;
     let wish = Wish { caller, range, wanted, request_id: request_id.to_string() };
     let framing = Framing::accepted(&headers).unwrap_or(Framing::EventStream);
     let follower = rest.unless_stopping(Follower::open(rest.clone(), wish, since)).await??;
     Ok(respond(framing, follower))
-}
-
-/// How far the client says that it has come: in `Last-Event-ID`, or else in the parameter `cursor`.
-pub(crate) fn since(query: &mut Query, headers: &HeaderMap) -> Result<Since, Problem> {
-    let parameter = query.text("cursor")?;
-    let header = headers.get(LAST_EVENT_ID).map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned());
-    Ok(Since::of(header.or(parameter).filter(|cursor| !cursor.is_empty())))
 }
 
 fn range(query: &mut Query) -> Result<KeyRange, Problem> {

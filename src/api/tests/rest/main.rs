@@ -3,6 +3,8 @@
 mod bad_input;
 mod barriers;
 mod claims;
+mod config;
+mod config_watch;
 mod elections;
 mod groups;
 mod held;

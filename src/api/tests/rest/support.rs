@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use api::{Options, Server};
+use api::{Options, SecretKey, Server};
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, Method, Request, Response};
 use http_body_util::{BodyExt, Full};
@@ -27,6 +27,11 @@ pub(crate) const EPOCH: &str = "cdf818194e3a8c32";
 
 /// Makes that identity.
 const PEER_URL: &str = "http://localhost:2380";
+
+/// How the port is served: with a key for secrets.
+fn options() -> Options {
+    Options { config_secret_key: Some(SecretKey::new([7; 32])), ..Options::default() }
+}
 
 /// A running member; its data go with it.
 pub(crate) struct Member {
@@ -69,7 +74,7 @@ impl Member {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let client = Client { address: listener.local_addr().expect("an address") };
         let (stop, stopping) = latest::channel(false);
-        let serving = tokio::spawn(Server::new(node.handle(), Options::default()).run(listener, stopping));
+        let serving = tokio::spawn(Server::new(node.handle(), options()).run(listener, stopping));
         Self { client, node, stop, serving, _data: data }
     }
 
