@@ -13,7 +13,8 @@ use crate::Queue;
 
 /// What a command may read and write while it is applied.
 pub trait Ledger {
-    /// A local failure, such as of the disk: never an outcome, it ends the node.
+    /// Why the command cannot go on, which is never an outcome of the recipe: a local failure, such as of the disk, which ends the node;
+    /// or that its user may not touch a key, which ends the command as if it had not been.
     type Fault;
 
     /// The revision that this command's writes carry: higher than that of every key there is.

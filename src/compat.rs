@@ -19,9 +19,6 @@ const WITH_VALUE: &[(&str, Effect)] = &[
     ("raft-write-timeout", Effect::None("connections of peers are watched by pings")),
     ("warning-apply-duration", Effect::None("slow applies are not logged")),
     ("warning-unary-request-duration", Effect::None("slow requests are not logged")),
-    ("bcrypt-cost", Effect::None("there are no passwords in this version")),
-    ("auth-token-ttl", Effect::None("there are no tokens in this version")),
-    ("auth-token", Effect::Refused("authentication is not part of this version")),
     ("grpc-keepalive-min-time", Effect::None("pings are answered however often they come")),
     ("client-cert-file", Effect::None("the gateway does not call over the network")),
     ("client-key-file", Effect::None("the gateway does not call over the network")),
@@ -227,11 +224,6 @@ mod tests {
         assert!(sort(&["--force-new-cluster=false"]).is_ok());
         assert!(sort(&["--experimental-compact-hash-check-enabled"]).is_err());
         assert!(sort(&["--experimental-compact-hash-check-time", "0s", "--proxy=off"]).is_ok());
-        assert!(sort(&["--auth-token=jwt"]).is_err());
-        assert!(
-            sort(&["--auth-token=simple"]).is_ok(),
-            "etcd's default, which promises nothing while there are no users"
-        );
     }
 
     #[test]

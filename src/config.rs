@@ -31,6 +31,7 @@ pub(crate) use address::{Listen, Url};
 pub(crate) use cluster::parse_members;
 pub(crate) use file::with_file;
 
+use crate::auth_flags::AuthFlags;
 use crate::snapshot::{ImportTask, SnapshotTask};
 
 /// Agreement for services: locks, elections, configuration, over the etcd v3 API and plain HTTP.
@@ -241,6 +242,8 @@ pub(crate) struct ServerFlags {
     upkeep: UpkeepFlags,
     #[command(flatten)]
     secrets: SecretFlags,
+    #[command(flatten)]
+    auth: AuthFlags,
     /// debug, info, warn or error
     #[arg(long, env = "ETCD_LOG_LEVEL", default_value = "info")]
     log_level: String,
@@ -320,6 +323,7 @@ impl ServerFlags {
                 strict_reconfig_check: self.strict_reconfig_check,
                 learners_max: self.max_learners,
                 upkeep: self.upkeep.upkeep()?,
+                auth: self.auth.auth()?,
             },
             listen,
             client_tls,

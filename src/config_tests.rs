@@ -38,6 +38,20 @@ fn what_is_advertised_need_not_be_what_is_listened_on() {
 }
 
 #[test]
+fn authentication_is_set_up_in_etcds_words() {
+    assert_eq!(settings(&[]).unwrap().node.auth, node::AuthConfig::default());
+    let flags = ["--auth-token=jwt,sign-method=HS256,priv-key=/secret", "--auth-token-ttl=60", "--bcrypt-cost=12"];
+    let auth = settings(&flags).unwrap().node.auth;
+    assert!(matches!(auth.tokens, node::TokenKind::Jwt(_)));
+    assert_eq!((auth.simple_ttl, auth.bcrypt_cost), (Duration::from_secs(60), "12".parse().unwrap()));
+    assert!(refusal(&["--auth-token=jwt"]).contains("sign-method"));
+    assert!(refusal(&["--auth-token=magic"]).contains("is no kind of token"));
+    assert!(refusal(&["--auth-token=jwt,sign-method=none"]).contains("is no sign-method"));
+    assert!(refusal(&["--bcrypt-cost=3"]).contains("4 to 31"));
+    assert!(refusal(&["--auth-token-ttl=0"]).contains("--auth-token-ttl"));
+}
+
+#[test]
 fn retention_is_hours_a_duration_or_revisions() {
     let mode = |flags: &[&str]| settings(flags).unwrap().node.auto_compaction;
     let hour = Duration::from_secs(3600);

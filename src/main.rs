@@ -1,5 +1,6 @@
 //! The server: parse, build, spawn, drain.
 
+mod auth_flags;
 mod banner;
 mod compat;
 mod config;

@@ -54,6 +54,23 @@ pub(crate) enum Method {
     Observe,
     Resign,
     Downgrade,
+    AuthEnable,
+    AuthDisable,
+    AuthStatus,
+    Authenticate,
+    UserAdd,
+    UserGet,
+    UserList,
+    UserDelete,
+    UserChangePassword,
+    UserGrantRole,
+    UserRevokeRole,
+    RoleAdd,
+    RoleGet,
+    RoleList,
+    RoleDelete,
+    RoleGrantPermission,
+    RoleRevokePermission,
 }
 
 impl Method {
@@ -63,7 +80,7 @@ impl Method {
     }
 
     /// In the order of their numbers.
-    const ALL: [Self; 32] = [
+    const ALL: [Self; 49] = [
         Self::Range,
         Self::RangeStream,
         Self::Put,
@@ -96,6 +113,23 @@ impl Method {
         Self::Observe,
         Self::Resign,
         Self::Downgrade,
+        Self::AuthEnable,
+        Self::AuthDisable,
+        Self::AuthStatus,
+        Self::Authenticate,
+        Self::UserAdd,
+        Self::UserGet,
+        Self::UserList,
+        Self::UserDelete,
+        Self::UserChangePassword,
+        Self::UserGrantRole,
+        Self::UserRevokeRole,
+        Self::RoleAdd,
+        Self::RoleGet,
+        Self::RoleList,
+        Self::RoleDelete,
+        Self::RoleGrantPermission,
+        Self::RoleRevokePermission,
     ];
 
     /// Labels: kind of call, service, method.
@@ -133,6 +167,23 @@ impl Method {
             Self::Observe => ("server_stream", "v3electionpb.Election", "Observe"),
             Self::Resign => ("unary", "v3electionpb.Election", "Resign"),
             Self::Downgrade => ("unary", "etcdserverpb.Maintenance", "Downgrade"),
+            Self::AuthEnable => ("unary", "etcdserverpb.Auth", "AuthEnable"),
+            Self::AuthDisable => ("unary", "etcdserverpb.Auth", "AuthDisable"),
+            Self::AuthStatus => ("unary", "etcdserverpb.Auth", "AuthStatus"),
+            Self::Authenticate => ("unary", "etcdserverpb.Auth", "Authenticate"),
+            Self::UserAdd => ("unary", "etcdserverpb.Auth", "UserAdd"),
+            Self::UserGet => ("unary", "etcdserverpb.Auth", "UserGet"),
+            Self::UserList => ("unary", "etcdserverpb.Auth", "UserList"),
+            Self::UserDelete => ("unary", "etcdserverpb.Auth", "UserDelete"),
+            Self::UserChangePassword => ("unary", "etcdserverpb.Auth", "UserChangePassword"),
+            Self::UserGrantRole => ("unary", "etcdserverpb.Auth", "UserGrantRole"),
+            Self::UserRevokeRole => ("unary", "etcdserverpb.Auth", "UserRevokeRole"),
+            Self::RoleAdd => ("unary", "etcdserverpb.Auth", "RoleAdd"),
+            Self::RoleGet => ("unary", "etcdserverpb.Auth", "RoleGet"),
+            Self::RoleList => ("unary", "etcdserverpb.Auth", "RoleList"),
+            Self::RoleDelete => ("unary", "etcdserverpb.Auth", "RoleDelete"),
+            Self::RoleGrantPermission => ("unary", "etcdserverpb.Auth", "RoleGrantPermission"),
+            Self::RoleRevokePermission => ("unary", "etcdserverpb.Auth", "RoleRevokePermission"),
         };
         [("grpc_type", kind), ("grpc_service", service), ("grpc_method", method)]
     }
@@ -161,6 +212,11 @@ const CODES: [&str; 17] = [
 
 /// Upper bounds of the durations of calls in milliseconds: those of grpc-go's histogram.
 const BOUNDS_MS: [u64; 11] = [5, 10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 10_000];
+
+/// What grpc-go calls a code.
+pub(crate) fn name_of_code(code: Code) -> &'static str {
+    CODES[code as usize]
+}
 
 /// Numbers of one method.
 #[derive(Debug)]

@@ -49,6 +49,8 @@ pub(crate) fn code(error: &Error) -> Code {
     match error {
         Error::Rejected(rejection) => code_of_rejection(*rejection),
         Error::Invalid(_) => Code::InvalidArgument,
+        // Go's library and etcd's own package speak here, without a code.
+        Error::PasswordTooLong | Error::VerifyOnly => Code::Unknown,
         Error::Unavailable(unavailable) => code_of_unavailable(*unavailable),
         Error::Fault => Code::Unavailable,
     }
@@ -63,12 +65,31 @@ const fn code_of_rejection(rejection: Rejection) -> Code {
         | Rejection::TooManyOps
         | Rejection::DuplicateKey
         | Rejection::InvalidSortOption
+        | Rejection::UserNameEmpty
+        | Rejection::RoleNameEmpty
+        | Rejection::AuthFailed
+        | Rejection::PermissionNotGiven
+        | Rejection::InvalidAuthManagement
+        | Rejection::AuthOldRevision
         | Rejection::RequestTooLarge => Code::InvalidArgument,
         Rejection::Compacted | Rejection::FutureRevision | Rejection::LeaseTtlTooLarge => Code::OutOfRange,
         Rejection::NoSpace => Code::ResourceExhausted,
         Rejection::Corrupt => Code::DataLoss,
         Rejection::LeaseNotFound => Code::NotFound,
-        Rejection::LeaseExists => Code::FailedPrecondition,
+        Rejection::LeaseExists
+        | Rejection::RootUserNotExist
+        | Rejection::RootRoleNotGranted
+        | Rejection::UserExists
+        | Rejection::UserNotFound
+        | Rejection::RoleExists
+        | Rejection::RoleNotFound
+        | Rejection::RoleNotGranted
+        | Rejection::PermissionNotGranted
+        | Rejection::AuthNotEnabled => Code::FailedPrecondition,
+        Rejection::PermissionDenied => Code::PermissionDenied,
+        Rejection::InvalidAuthToken => Code::Unauthenticated,
+        // Not among etcd's declared errors, so it has no code.
+        Rejection::PasswordNotWanted => Code::Unknown,
     }
 }
 
@@ -121,6 +142,46 @@ mod tests {
         ];
         for (error, code, text) in table {
             let status = status(error);
+            assert_eq!((status.code(), status.message()), (code, text));
+        }
+    }
+
+    #[test]
+    fn every_refusal_of_auth_has_etcds_code_and_text() {
+        let table: [(Rejection, Code, &str); 18] = [
+            (Rejection::RootUserNotExist, Code::FailedPrecondition, "etcdserver: root user does not exist"),
+            (Rejection::RootRoleNotGranted, Code::FailedPrecondition, "etcdserver: root user does not have root role"),
+            (Rejection::UserExists, Code::FailedPrecondition, "etcdserver: user name already exists"),
+            (Rejection::UserNameEmpty, Code::InvalidArgument, "etcdserver: user name is empty"),
+            (Rejection::UserNotFound, Code::FailedPrecondition, "etcdserver: user name not found"),
+            (Rejection::RoleExists, Code::FailedPrecondition, "etcdserver: role name already exists"),
+            (Rejection::RoleNotFound, Code::FailedPrecondition, "etcdserver: role name not found"),
+            (Rejection::RoleNameEmpty, Code::InvalidArgument, "etcdserver: role name is empty"),
+            (
+                Rejection::AuthFailed,
+                Code::InvalidArgument,
+                "etcdserver: authentication failed, invalid user ID or password",
+            ),
+            (Rejection::PermissionNotGiven, Code::InvalidArgument, "etcdserver: permission not given"),
+            (Rejection::PermissionDenied, Code::PermissionDenied, "etcdserver: permission denied"),
+            (Rejection::RoleNotGranted, Code::FailedPrecondition, "etcdserver: role is not granted to the user"),
+            (
+                Rejection::PermissionNotGranted,
+                Code::FailedPrecondition,
+                "etcdserver: permission is not granted to the role",
+            ),
+            (Rejection::AuthNotEnabled, Code::FailedPrecondition, "etcdserver: authentication is not enabled"),
+            (Rejection::InvalidAuthToken, Code::Unauthenticated, "etcdserver: invalid auth token"),
+            (Rejection::InvalidAuthManagement, Code::InvalidArgument, "etcdserver: invalid auth management"),
+            (Rejection::AuthOldRevision, Code::InvalidArgument, "etcdserver: revision of auth store is old"),
+            (
+                Rejection::PasswordNotWanted,
+                Code::Unknown,
+                "auth: authentication failed, password was given for no password user",
+            ),
+        ];
+        for (rejection, code, text) in table {
+            let status = status(rejection);
             assert_eq!((status.code(), status.message()), (code, text));
         }
     }

@@ -24,6 +24,7 @@ mod frame;
 mod traffic;
 
 mod calls;
+mod credentials;
 mod grpc;
 
 mod gateway;

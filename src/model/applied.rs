@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::{Event, LeaseId, LogId, Revision};
+use crate::{Event, LeaseId, LogId, LogIndex, Revision, TokenDigest};
 
 /// All changes of one revision, in the order of the operations. Shared, never copied.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,6 +37,27 @@ pub enum LeaseChange {
     },
 }
 
+/// A change of who may come in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum AuthChange {
+    /// A user got a token.
+    TokenGranted {
+        /// Who.
+        user: String,
+        /// The token, but for its index.
+        token: TokenDigest,
+        /// Place of the entry that granted it, which is part of the token.
+        index: LogIndex,
+    },
+    /// All tokens of a user are worth nothing any more.
+    TokensRevoked {
+        /// Who.
+        user: String,
+    },
+    /// All tokens are worth nothing any more.
+    AllTokensRevoked,
+}
+
 /// One group of entries, applied. Batches come in log order and miss no revision.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AppliedBatch {
@@ -50,4 +71,6 @@ pub struct AppliedBatch {
     pub changes: Vec<Change>,
     /// Changes of leases, in order.
     pub leases: Vec<LeaseChange>,
+    /// Changes of tokens, in order.
+    pub auth: Vec<AuthChange>,
 }

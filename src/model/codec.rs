@@ -13,6 +13,7 @@
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 use thiserror::Error;
 
+use crate::auth_codec::{get_auth, put_auth};
 use crate::{
     Alarm, AlarmCause, AlarmChange, AlarmKind, Command, Compare, CompareResult, DeleteRequest, Identity, KeyRange,
     LeaseCheckpoint, LeaseId, MemberId, Op, Operand, Proposal, PutRequest, RangeRequest, Revision, SortOrder,
@@ -31,7 +32,7 @@ pub struct CodecError {
     what: &'static str,
 }
 
-const fn malformed(what: &'static str) -> CodecError {
+pub(crate) const fn malformed(what: &'static str) -> CodecError {
     CodecError { what }
 }
 
@@ -85,6 +86,7 @@ impl Command {
             Self::Recipe(payload) => payload.len(),
             Self::Txn(txn) => 160 * (txn.compares.len() + txn.success.len() + txn.failure.len()),
             Self::LeaseCheckpoint(checkpoints) => 16 * checkpoints.len(),
+            Self::Auth(_) => 128,
             Self::Delete(_)
             | Self::Compact { .. }
             | Self::LeaseGrant { .. }
@@ -107,6 +109,7 @@ mod tag {
     pub(super) const RANGE: u8 = 9;
     pub(super) const ALARM: u8 = 20;
     pub(super) const DOWNGRADE: u8 = 21;
+    pub(super) const AUTH: u8 = 10;
 }
 
 fn put_command(out: &mut BytesMut, command: &Command) {
@@ -148,6 +151,10 @@ fn put_command(out: &mut BytesMut, command: &Command) {
             put_flags(out, [target.is_some()]);
             put_bytes(out, target.as_deref().unwrap_or_default());
         }
+        Command::Auth(auth) => {
+            out.put_u8(tag::AUTH);
+            put_auth(out, auth);
+        }
     }
 }
 
@@ -169,6 +176,7 @@ fn get_command(from: &mut Bytes) -> Result<Command, CodecError> {
             let ([is_some], target) = (get_flags(from)?, get_bytes(from)?);
             Ok(Command::Downgrade { target: is_some.then_some(target) })
         }
+        tag::AUTH => get_auth(from).map(Command::Auth),
         _ => Err(malformed("unknown command")),
     }
 }
@@ -370,12 +378,12 @@ fn get_compare(from: &mut Bytes) -> Result<Compare, CodecError> {
     Ok(Compare { range, result, operand })
 }
 
-fn put_range_of_keys(out: &mut BytesMut, range: &KeyRange) {
+pub(crate) fn put_range_of_keys(out: &mut BytesMut, range: &KeyRange) {
     put_bytes(out, range.start());
     put_bytes(out, &range.range_end());
 }
 
-fn get_range_of_keys(from: &mut Bytes) -> Result<KeyRange, CodecError> {
+pub(crate) fn get_range_of_keys(from: &mut Bytes) -> Result<KeyRange, CodecError> {
     Ok(KeyRange::from_wire(get_bytes(from)?, get_bytes(from)?))
 }
 
@@ -396,12 +404,12 @@ fn get_list<T>(
     (0..count).map(|_| item(from)).collect()
 }
 
-fn put_bytes(out: &mut BytesMut, bytes: &[u8]) {
+pub(crate) fn put_bytes(out: &mut BytesMut, bytes: &[u8]) {
     put_count(out, bytes.len());
     out.put_slice(bytes);
 }
 
-fn get_bytes(from: &mut Bytes) -> Result<Bytes, CodecError> {
+pub(crate) fn get_bytes(from: &mut Bytes) -> Result<Bytes, CodecError> {
     let length = get_u32(from)? as usize;
     if length > from.remaining() {
         return Err(malformed("a field is longer than the entry"));
@@ -421,7 +429,7 @@ fn get_flags<const N: usize>(from: &mut Bytes) -> Result<[bool; N], CodecError> 
     Ok(std::array::from_fn(|bit| byte >> bit & 1 == 1))
 }
 
-fn get_u8(from: &mut Bytes) -> Result<u8, CodecError> {
+pub(crate) fn get_u8(from: &mut Bytes) -> Result<u8, CodecError> {
     from.try_get_u8().map_err(|_| malformed("cut short"))
 }
 
@@ -429,7 +437,7 @@ fn get_u32(from: &mut Bytes) -> Result<u32, CodecError> {
     from.try_get_u32_le().map_err(|_| malformed("cut short"))
 }
 
-fn get_u64(from: &mut Bytes) -> Result<u64, CodecError> {
+pub(crate) fn get_u64(from: &mut Bytes) -> Result<u64, CodecError> {
     from.try_get_u64_le().map_err(|_| malformed("cut short"))
 }
 

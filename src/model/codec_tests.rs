@@ -4,6 +4,7 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 
 use super::*;
+use crate::{Access, AuthCommand, Permission, TokenDigest};
 
 fn bytes() -> impl Strategy<Value = Bytes> {
     vec(any::<u8>(), 0..40).prop_map(Bytes::from)
@@ -88,6 +89,32 @@ fn txn() -> impl Strategy<Value = TxnRequest> {
     })
 }
 
+fn auth() -> impl Strategy<Value = AuthCommand> {
+    let name = || ".{0,8}";
+    let access = prop_oneof![Just(Access::Read), Just(Access::Write), Just(Access::ReadWrite)];
+    prop_oneof![
+        Just(AuthCommand::Enable),
+        Just(AuthCommand::Disable),
+        (name(), proptest::option::of(bytes())).prop_map(|(name, password)| AuthCommand::UserAdd { name, password }),
+        name().prop_map(|name| AuthCommand::UserDelete { name }),
+        (name(), bytes()).prop_map(|(name, password)| AuthCommand::UserChangePassword { name, password }),
+        (name(), name()).prop_map(|(user, role)| AuthCommand::UserGrantRole { user, role }),
+        (name(), name()).prop_map(|(user, role)| AuthCommand::UserRevokeRole { user, role }),
+        name().prop_map(|name| AuthCommand::RoleAdd { name }),
+        name().prop_map(|name| AuthCommand::RoleDelete { name }),
+        (name(), access, range()).prop_map(|(role, access, range)| AuthCommand::RoleGrantPermission {
+            role,
+            permission: Permission { access, range }
+        }),
+        (name(), range()).prop_map(|(role, range)| AuthCommand::RoleRevokePermission { role, range }),
+        (name(), any::<[u8; 32]>(), any::<u64>()).prop_map(|(user, token, auth_revision)| AuthCommand::GrantToken {
+            user,
+            token: TokenDigest(token),
+            auth_revision
+        }),
+    ]
+}
+
 fn proposal() -> impl Strategy<Value = Proposal> {
     let checkpoint = any::<[i64; 2]>().prop_map(|[id, remaining]| LeaseCheckpoint { id: LeaseId::new(id), remaining });
     let command = prop_oneof![
@@ -101,6 +128,7 @@ fn proposal() -> impl Strategy<Value = Proposal> {
         bytes().prop_map(Command::Recipe),
         alarm_change().prop_map(Command::Alarm),
         proptest::option::of(bytes()).prop_map(|target| Command::Downgrade { target }),
+        auth().prop_map(Command::Auth),
     ];
     (any::<[u64; 3]>(), ".{0,8}", command).prop_map(|([id, proposed_at_ms, auth_revision], user, command)| Proposal {
         id,

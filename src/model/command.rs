@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use crate::{AlarmChange, DeleteRequest, LeaseId, PutRequest, Revision, TxnRequest};
+use crate::{AlarmChange, AuthCommand, DeleteRequest, LeaseId, PutRequest, Revision, TxnRequest};
 
 /// A change of the replicated state. A changed behaviour arrives as a new variant, never as a new meaning of an old one.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,6 +41,8 @@ pub enum Command {
         /// The version, as text; none ends it.
         target: Option<Bytes>,
     },
+    /// A change of users, roles, or of whether they matter.
+    Auth(AuthCommand),
 }
 
 /// Remaining life of one lease.

@@ -45,7 +45,8 @@ impl Command {
             | Self::LeaseCheckpoint(_)
             | Self::Recipe(_)
             | Self::Alarm(_)
-            | Self::Downgrade { .. } => 0,
+            | Self::Downgrade { .. }
+            | Self::Auth(_) => 0,
         }
     }
 }

@@ -7,6 +7,8 @@
 
 mod alarm;
 mod applied;
+mod auth;
+mod auth_codec;
 mod check;
 mod codec;
 mod command;
@@ -22,7 +24,8 @@ mod response;
 mod seeded_bug;
 
 pub use alarm::{Alarm, AlarmCause, AlarmChange, AlarmKind};
-pub use applied::{AppliedBatch, Change, LeaseChange};
+pub use applied::{AppliedBatch, AuthChange, Change, LeaseChange};
+pub use auth::{AUTH_NAME_BYTES_MAX, Access, AuthCommand, Permission, ROOT, TokenDigest};
 pub use check::{KEY_BYTES_MAX, Limits};
 pub use codec::{CodecError, DEPTH_MAX};
 pub use command::{Command, Identity, LeaseCheckpoint, Proposal};

@@ -52,4 +52,58 @@ pub enum Rejection {
     /// The TTL is above 9,000,000,000 seconds.
     #[error("etcdserver: too large lease TTL")]
     LeaseTtlTooLarge,
+    /// Authentication cannot be enabled without the user `root`. Add it first.
+    #[error("etcdserver: root user does not exist")]
+    RootUserNotExist,
+    /// Authentication cannot be enabled while the user `root` lacks the role `root`. Grant it first.
+    #[error("etcdserver: root user does not have root role")]
+    RootRoleNotGranted,
+    /// A user of that name exists.
+    #[error("etcdserver: user name already exists")]
+    UserExists,
+    /// A user without a name; or a request without a token where one is needed. Authenticate.
+    #[error("etcdserver: user name is empty")]
+    UserNameEmpty,
+    /// No such user.
+    #[error("etcdserver: user name not found")]
+    UserNotFound,
+    /// A role of that name exists.
+    #[error("etcdserver: role name already exists")]
+    RoleExists,
+    /// No such role.
+    #[error("etcdserver: role name not found")]
+    RoleNotFound,
+    /// A role without a name.
+    #[error("etcdserver: role name is empty")]
+    RoleNameEmpty,
+    /// No such user, or not that password: which of them is not told.
+    #[error("etcdserver: authentication failed, invalid user ID or password")]
+    AuthFailed,
+    /// A password for a user who comes with a certificate only.
+    #[error("auth: authentication failed, password was given for no password user")]
+    PasswordNotWanted,
+    /// A permission is to be granted, and none is named.
+    #[error("etcdserver: permission not given")]
+    PermissionNotGiven,
+    /// The user may not do that.
+    #[error("etcdserver: permission denied")]
+    PermissionDenied,
+    /// The user does not have that role.
+    #[error("etcdserver: role is not granted to the user")]
+    RoleNotGranted,
+    /// The role does not have a permission for exactly that range.
+    #[error("etcdserver: permission is not granted to the role")]
+    PermissionNotGranted,
+    /// There are no tokens while authentication is off.
+    #[error("etcdserver: authentication is not enabled")]
+    AuthNotEnabled,
+    /// The token is unknown, malformed, or ran out. Authenticate again.
+    #[error("etcdserver: invalid auth token")]
+    InvalidAuthToken,
+    /// What would lock everybody out, or a permission for no key.
+    #[error("etcdserver: invalid auth management")]
+    InvalidAuthManagement,
+    /// Users or roles have changed since the token was made. Authenticate again.
+    #[error("etcdserver: revision of auth store is old")]
+    AuthOldRevision,
 }

@@ -149,6 +149,8 @@ impl Checkpoints {
                     Error::Unavailable(Unavailable::LeaderChanged | Unavailable::NoLeader)
                     | Error::Rejected(_)
                     | Error::Invalid(_)
+                    | Error::PasswordTooLong
+                    | Error::VerifyOnly
                     | Error::Fault => Unavailable::NoLeader,
                     Error::Unavailable(
                         other @ (Unavailable::Timeout | Unavailable::TooManyRequests | Unavailable::Stopped),

@@ -7,6 +7,8 @@ use std::time::Duration;
 use model::Limits;
 pub use transport::Tls as PeerTls;
 
+use crate::auth_config::AuthConfig;
+
 /// Settings of one member.
 #[derive(Clone, Debug)]
 pub struct Config {
@@ -46,6 +48,8 @@ pub struct Config {
     pub learners_max: usize,
     /// What the member looks after by itself.
     pub upkeep: Upkeep,
+    /// How users prove who they are.
+    pub auth: AuthConfig,
 }
 
 /// What a member looks after by itself.

@@ -14,6 +14,12 @@ pub enum Error {
     /// A recipe that makes no sense in any state.
     #[error("{0}")]
     Invalid(#[from] Invalid),
+    /// A password that bcrypt would cut off. Choose a shorter one.
+    #[error("bcrypt: password length exceeds 72 bytes")]
+    PasswordTooLong,
+    /// This member only checks tokens. Authenticate at one that has the key to sign with.
+    #[error("auth: token signing attempted with verify-only key")]
+    VerifyOnly,
     /// Local and temporary; says whether a write may have happened.
     #[error("{0}")]
     Unavailable(#[from] Unavailable),

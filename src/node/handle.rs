@@ -13,6 +13,7 @@ use tokio::sync::{Notify, watch as latest};
 use tokio::time::{Instant, timeout_at};
 use watch::{HubHandle, WatchStream};
 
+use crate::auth::{Authentication, check_unchanged};
 use crate::config::Config;
 use crate::corruption::Comparison;
 use crate::error::{Error, Unavailable};
@@ -70,6 +71,7 @@ pub(crate) struct Inner {
     pub(crate) config: Config,
     pub(crate) identity: Owner,
     pub(crate) execution: Execution,
+    pub(crate) authentication: Authentication,
     pub(crate) consensus: consensus::Handle,
     pub(crate) proposer: Arc<Proposer>,
     pub(crate) reader: Reader,
@@ -212,7 +214,11 @@ impl Handle {
             if !txn.is_serializable() {
                 self.confirm_reads().await?;
             }
-            return self.read_aside(move |reader| reader.read_txn(&txn)).await;
+            let auth = self.auth();
+            auth.rights(&identity)?.may_read_txn(&txn)?;
+            let response = self.read_aside(move |reader| reader.read_txn(&txn)).await?;
+            check_unchanged(&auth, &self.auth())?;
+            return Ok(response);
         }
         match self.propose(identity, Command::Txn(txn)).await? {
             (_, Outcome::Txn(response)) => Ok(response),
@@ -225,12 +231,20 @@ impl Handle {
     /// # Errors
     ///
     /// See [`Error`]; nothing is ever changed.
-    pub async fn range(&self, _identity: &Identity, range: RangeRequest) -> Result<RangeResponse, Error> {
+    pub async fn range(&self, identity: &Identity, range: RangeRequest) -> Result<RangeResponse, Error> {
         range.check()?;
         if !range.serializable {
             self.confirm_reads().await?;
         }
         self.inner.measures.ranges.fetch_add(1, Ordering::Relaxed);
+        let auth = self.auth();
+        auth.rights(identity)?.may_read(&range.range)?;
+        let response = self.read_range(range).await?;
+        check_unchanged(&auth, &self.auth())?;
+        Ok(response)
+    }
+
+    async fn read_range(&self, range: RangeRequest) -> Result<RangeResponse, Error> {
         if matches!(range.range, model::KeyRange::Single(_)) {
             return self.inner.reader.range(&range).map_err(Error::from);
         }

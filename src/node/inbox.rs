@@ -119,6 +119,7 @@ mod tests {
             compact_revision: Revision::ZERO,
             changes: vec![],
             leases: vec![],
+            auth: vec![],
         })
     }
 

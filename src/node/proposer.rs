@@ -61,6 +61,19 @@ impl Proposer {
         Ok((committed.log_id.index, committed.reply.result?))
     }
 
+    /// Proposes on behalf of the cluster what a client was found to be entitled to. Returns its place in the log, and the revision of
+    /// the answer's header.
+    ///
+    /// # Errors
+    ///
+    /// As [`Proposer::propose`].
+    pub(crate) async fn propose_as_cluster(&self, command: Command) -> Result<(LogIndex, Revision), Error> {
+        let (payload, deadline) = self.prepare(Identity::cluster(), command)?;
+        let committed = self.answer(self.consensus.propose(payload, deadline)).await?;
+        committed.reply.result?;
+        Ok((committed.log_id.index, committed.reply.revision))
+    }
+
     /// Proposes `command` and waits until it is applied here: the revision of the answer's header, and the outcome.
     ///
     /// # Errors

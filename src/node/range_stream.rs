@@ -15,6 +15,7 @@ const FIRST_PART_KEYS: usize = 10;
 #[derive(Debug)]
 pub struct RangeStream {
     handle: Handle,
+    identity: Identity,
     request: RangeRequest,
     /// What has not been read; none at the end.
     rest: Option<KeyRange>,
@@ -54,7 +55,7 @@ impl Handle {
     /// As [`Handle::range`].
     pub async fn range_stream(
         &self,
-        _identity: &Identity,
+        identity: Identity,
         request: RangeRequest,
         part_bytes: usize,
     ) -> Result<RangeStream, Error> {
@@ -63,8 +64,10 @@ impl Handle {
             self.confirm_reads().await?;
         }
         self.inner().measures.ranges.fetch_add(1, Ordering::Relaxed);
+        self.permit_read(&identity, &request.range)?;
         Ok(RangeStream {
             handle: self.clone(),
+            identity,
             rest: Some(request.range.clone()),
             revision: Revision::ZERO,
             sent: 0,
@@ -84,6 +87,8 @@ impl RangeStream {
     /// after an error.
     pub async fn next(&mut self) -> Result<Option<RangePart>, Error> {
         let Some(rest) = self.rest.take() else { return Ok(None) };
+        // A client may take its time, in which it can lose the right to go on.
+        self.handle.permit_read(&self.identity, &rest)?;
         if self.request.count_only {
             let count = self.count(rest, self.request.revision).await?;
             return Ok(Some(RangePart { kvs: Vec::new(), end: Some(count) }));

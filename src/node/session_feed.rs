@@ -122,7 +122,14 @@ mod tests {
     fn batch(events: Vec<Event>, leases: Vec<LeaseChange>) -> AppliedBatch {
         let revision = Revision::new(2);
         let changes = if events.is_empty() { vec![] } else { vec![Change { revision, events: events.into() }] };
-        AppliedBatch { applied: LogId::default(), revision, compact_revision: Revision::ZERO, changes, leases }
+        AppliedBatch {
+            applied: LogId::default(),
+            revision,
+            compact_revision: Revision::ZERO,
+            changes,
+            leases,
+            auth: Vec::new(),
+        }
     }
 
     fn put(lease: i64) -> Event {

@@ -1,4 +1,4 @@
-//! Where applied batches go: the watch hub, the recipe waiters, the lease keeper. Never waits, so neither does the apply worker.
+//! Where applied batches go: the watch hub, the recipe waiters, the lease keeper, the tokens. Never waits, so neither does the apply worker.
 
 use std::sync::Arc;
 
@@ -8,6 +8,7 @@ use watch::HubHandle;
 
 use crate::inbox::FactSender;
 use crate::measures::Measures;
+use crate::simple_tokens::SimpleTokens;
 
 /// Fans batches out to the tasks of this member.
 #[derive(Debug)]
@@ -16,17 +17,25 @@ pub(crate) struct Fan {
     measures: Arc<Measures>,
     waiters: FactSender,
     keeper: FactSender,
+    tokens: Arc<SimpleTokens>,
 }
 
 impl Fan {
-    pub(crate) fn new(hub: HubHandle, measures: Arc<Measures>, waiters: FactSender, keeper: FactSender) -> Self {
-        Self { hub, measures, waiters, keeper }
+    pub(crate) fn new(
+        hub: HubHandle,
+        measures: Arc<Measures>,
+        waiters: FactSender,
+        keeper: FactSender,
+        tokens: Arc<SimpleTokens>,
+    ) -> Self {
+        Self { hub, measures, waiters, keeper, tokens }
     }
 }
 
 impl ApplySink for Fan {
     fn applied(&mut self, batch: Arc<AppliedBatch>) {
         self.measures.applied(&batch);
+        self.tokens.applied(&batch);
         if !batch.leases.is_empty() {
             self.keeper.send(&batch);
         }
@@ -39,6 +48,7 @@ impl ApplySink for Fan {
     fn replaced(&mut self) {
         self.keeper.miss();
         self.waiters.miss();
+        self.tokens.forget();
         self.hub.reset();
     }
 }

@@ -13,6 +13,7 @@ use transport::{Dialer, Listener, Network, Peer, Tls};
 use watch::{Hub, HubHandle};
 
 use crate::announcement::Announcement;
+use crate::auth::{Authentication, Tokens};
 use crate::bootstrap::{BootstrapError, Founding, found, found_before};
 use crate::config::{Config, PeerListen};
 use crate::corruption::{Comparison, KeyHashes};
@@ -20,10 +21,13 @@ use crate::handle::{Handle, Inner};
 use crate::history::StateHistory;
 use crate::ids::{IdSource, WallClock, wall_clock_ms};
 use crate::inbox::{FactReceiver, facts};
+use crate::jwt::JwtKeyError;
 use crate::keeper::keeper;
 use crate::measures::Measures;
+use crate::passwords::Passwords;
 use crate::proposer::Proposer;
 use crate::queues::Turns;
+use crate::simple_tokens::SimpleTokens;
 use crate::sink::Fan;
 use crate::upkeep;
 use crate::waiters::waiters;
@@ -68,6 +72,9 @@ pub enum Failure {
     /// The member's data are not those of the others. Compare them by HashKV; replace the member that differs from most.
     #[error("this member's data differ from those of others, and --initial-corrupt-check is set")]
     OtherData,
+    /// Tokens cannot be made or checked.
+    #[error("--auth-token")]
+    AuthToken(#[from] JwtKeyError),
     /// A task ended that should not.
     #[error("the {0} ended unexpectedly")]
     Task(&'static str),
@@ -102,6 +109,7 @@ pub struct Node {
 struct Base {
     identity: Owner,
     execution: Execution,
+    authentication: Authentication,
     reader: Reader,
     measures: Arc<Measures>,
     wall_clock: WallClock,
@@ -173,7 +181,12 @@ impl Node {
             Hub::new(StateHistory(reader.clone()), config.watch_progress_interval, reads(&execution));
         let (to_waiters, waiter_facts) = facts();
         let (to_keeper, keeper_facts) = facts();
-        let sink = Fan::new(hub_handle.clone(), Arc::clone(&measures), to_waiters, to_keeper);
+        let applied = machine.applied().0.unwrap_or_default().index;
+        let simple = Arc::new(SimpleTokens::new(config.auth.simple_ttl, config.election_timeout, applied));
+        let tokens = Tokens::new(&config.auth, Arc::clone(&simple))?;
+        let passwords = Passwords::new(config.auth.bcrypt_cost, execution.clone());
+        let authentication = Authentication { tokens, passwords };
+        let sink = Fan::new(hub_handle.clone(), Arc::clone(&measures), to_waiters, to_keeper, simple);
         let (report, faults) = mpsc::channel(1);
         let parts = consensus::Parts {
             machine,
@@ -185,7 +198,7 @@ impl Node {
         };
         let identity = founding.identity;
         let started = consensus::start(consensus_config(&config, founding), parts).await?;
-        let base = Base { identity, execution, reader, measures, wall_clock, hub, hub_handle };
+        let base = Base { identity, execution, authentication, reader, measures, wall_clock, hub, hub_handle };
         Ok(Self::assemble(config, base, started, waiter_facts, keeper_facts, faults))
     }
 
@@ -198,7 +211,7 @@ impl Node {
         keeper_facts: FactReceiver,
         faults: mpsc::Receiver<consensus::Error>,
     ) -> Self {
-        let Base { identity, execution, reader, measures, wall_clock, hub, hub_handle } = base;
+        let Base { identity, execution, authentication, reader, measures, wall_clock, hub, hub_handle } = base;
         let consensus::Started { handle: consensus, tasks: consensus_tasks, peer } = started;
         let (stop, stopping) = latest::channel(false);
         let ids = IdSource::new(identity.member, wall_clock());
@@ -230,6 +243,7 @@ impl Node {
             config,
             identity,
             execution,
+            authentication,
             consensus,
             proposer,
             reader,

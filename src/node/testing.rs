@@ -36,6 +36,7 @@ pub(crate) async fn start(data_dir: PathBuf) -> Node {
         watch_progress_interval: Duration::from_secs(600),
         strict_reconfig_check: true,
         learners_max: 1,
+        auth: crate::AuthConfig::default(),
         upkeep: Upkeep::default(),
     })
     .await

@@ -34,7 +34,7 @@ impl Alarms {
             | Command::Compact { .. }
             | Command::LeaseGrant { .. }
             | Command::LeaseRevoke { .. } => true,
-            Command::LeaseCheckpoint(_) | Command::Alarm(_) | Command::Downgrade { .. } => false,
+            Command::LeaseCheckpoint(_) | Command::Alarm(_) | Command::Auth(_) | Command::Downgrade { .. } => false,
         };
         if self.corrupt && is_of_client {
             return Err(Rejection::Corrupt);

@@ -47,6 +47,10 @@ impl<'a> Draft<'a> {
         self.sight
     }
 
+    pub(crate) const fn leases(&self) -> &'a RwLock<LeaseTable> {
+        self.leases
+    }
+
     /// The revision that its writes carry.
     pub(crate) const fn revision(&self) -> Revision {
         self.sight.revision.next()

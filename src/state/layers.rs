@@ -33,6 +33,7 @@ use model::{KeyValue, LogId, Rejection, Revision};
 use parking_lot::{Mutex, RwLock};
 
 use crate::Fault;
+use crate::auth::Auth;
 use crate::facts::Facts;
 use crate::format::{Cursor, Head};
 use crate::lease::LeaseTable;
@@ -76,6 +77,8 @@ pub(crate) struct Shared {
     pub(crate) leases: RwLock<LeaseTable>,
     /// As of a group of entries that is visible, or is about to be.
     pub(crate) facts: ArcSwap<Facts>,
+    /// What those say about users and roles.
+    pub(crate) auth: ArcSwap<Auth>,
     /// Held while a job writes to the store, so that flushes and cleanups never overlap: how far cleanup has come.
     pub(crate) cursor: Mutex<Cursor>,
     /// The cursor's revision, for those who only want to know.
@@ -91,7 +94,7 @@ impl Shared {
         head: &Head,
         cursor: Cursor,
         leases: LeaseTable,
-        facts: Arc<Facts>,
+        (facts, auth): (Arc<Facts>, Arc<Auth>),
     ) -> Self {
         // What was cleaned up had been flushed: the head's own revision can always be read.
         let floor = cursor.floor.min(head.revision);
@@ -106,6 +109,7 @@ impl Shared {
             applied: RwLock::new(head.applied),
             leases: RwLock::new(leases),
             facts: ArcSwap::new(facts),
+            auth: ArcSwap::new(auth),
             cursor: Mutex::new(cursor),
             cleaned: AtomicI64::new(cursor.next.revision.get()),
             floor,

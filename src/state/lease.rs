@@ -101,6 +101,11 @@ impl LeaseTable {
         self.leases.get(&id).map(|lease| lease.keys.iter().cloned().collect())
     }
 
+    /// The keys of a lease, one by one; none if there is no such lease.
+    pub(crate) fn each_key(&self, id: LeaseId) -> impl Iterator<Item = &Bytes> {
+        self.leases.get(&id).into_iter().flat_map(|lease| &lease.keys)
+    }
+
     /// Forgets a lease, whose keys have been deleted.
     pub(crate) fn revoke(&mut self, id: LeaseId) {
         let lease = self.leases.remove(&id);

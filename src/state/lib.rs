@@ -5,14 +5,20 @@
 //! nothing is written on the way, what is in memory is made again from the entries after [`Machine::applied`]. A member that is too
 //! far behind for the log takes in an [`Export`] of another one as an [`Import`].
 //!
-//! From the top down: the machine and its reader; how a command is executed; how layers are read; how they reach the store; how a
+//! From the top down: the machine and its reader; who may do what; how a command is executed; how layers are read; how they reach the store; how a
 //! store reaches another member; where stores live and what they are.
 //!
-//! Leaves to others: the order and durability of entries, expiry of leases, freshness of reads, permission.
+//! Leaves to others: the order and durability of entries, expiry of leases, freshness of reads, and whether somebody is who they say; it decides what users may do.
 
 mod machine;
 mod outcome;
 mod reader;
+
+mod auth;
+mod auth_change;
+mod auth_record;
+mod interval_set;
+mod permission;
 
 mod alarm;
 mod downgrade;
@@ -51,6 +57,7 @@ mod storage;
 
 mod error;
 
+pub use auth::{Auth, Rights, Role, User};
 pub use cleanup::CleanupJob;
 pub use error::{Fault, ReadError};
 pub use export::Export;

@@ -15,11 +15,12 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use bytes::Bytes;
 use model::{
-    AlarmChange, AppliedBatch, Change, Command, Event, EventKind, LeaseChange, LeaseCheckpoint, LeaseId, LogId,
-    Proposal, Rejection, Revision,
+    AlarmChange, AppliedBatch, AuthChange, AuthCommand, Change, Command, Event, EventKind, Identity, LeaseChange,
+    LeaseCheckpoint, LeaseId, LogId, Proposal, Rejection, Revision,
 };
 
 use crate::alarm::{self, Alarms};
+use crate::auth::Auth;
 use crate::cleanup::CleanupJob;
 use crate::draft::{Draft, Written};
 use crate::export::Export;
@@ -31,6 +32,7 @@ use crate::layers::{Layers, Shared, Sight};
 use crate::ledger::Book;
 use crate::outcome::{Applied, Entry, Outcome, Payload, Reply};
 use crate::overlay::{Overlay, Seal};
+use crate::permission::permit;
 use crate::place::Place;
 use crate::queues::Queues;
 use crate::resident::Resident;
@@ -65,6 +67,7 @@ pub struct Machine {
     facts: FactBook,
     /// Those among the facts.
     alarms: Alarms,
+    auth: Arc<Auth>,
     options: Options,
 }
 
@@ -73,6 +76,7 @@ struct Group {
     sight: Sight,
     changes: Vec<Change>,
     leases: Vec<LeaseChange>,
+    auth: Vec<AuthChange>,
 }
 
 impl Machine {
@@ -101,10 +105,11 @@ impl Machine {
     fn of(storage: Arc<dyn Storage>, resident: Resident, options: Options) -> Result<Self, Fault> {
         let Resident { head, membership, cursor, leases, facts } = resident;
         let alarms = Alarms::of(&facts)?;
-        let facts = FactBook::new(facts);
-        let shared = Arc::new(Shared::new(storage, &head, cursor, leases, Arc::clone(facts.facts())));
+        let (auth, facts) = (Arc::new(Auth::load(&facts)?), FactBook::new(facts));
+        let readable = (Arc::clone(facts.facts()), Arc::clone(&auth));
+        let shared = Arc::new(Shared::new(storage, &head, cursor, leases, readable));
         let published = Arc::new(ArcSwap::new(Arc::clone(&shared)));
-        Ok(Self { shared, published, head, membership, queues: Queues::default(), facts, alarms, options })
+        Ok(Self { shared, published, head, membership, queues: Queues::default(), facts, alarms, auth, options })
     }
 
     /// Puts the state of another member in the place of this one, durably, and lets readers see it. Reads that are under way end on
@@ -122,8 +127,9 @@ impl Machine {
         }
         let (storage, Resident { head, membership, cursor, leases, facts }) = imported.publish()?;
         self.alarms = Alarms::of(&facts)?;
-        self.facts = FactBook::new(facts);
-        self.shared = Arc::new(Shared::new(storage, &head, cursor, leases, Arc::clone(self.facts.facts())));
+        (self.auth, self.facts) = (Arc::new(Auth::load(&facts)?), FactBook::new(facts));
+        let readable = (Arc::clone(self.facts.facts()), Arc::clone(&self.auth));
+        self.shared = Arc::new(Shared::new(storage, &head, cursor, leases, readable));
         (self.head, self.membership, self.queues) = (head, membership, Queues::default());
         self.published.store(Arc::clone(&self.shared));
         Ok(())
@@ -172,7 +178,8 @@ impl Machine {
         // What readers may be denied already must not decide here: only the log does.
         let mut sight = Sight::at(&self.shared, self.head.revision);
         sight.compact_revision = self.head.compact_revision;
-        let mut group = Group { sight, changes: Vec::with_capacity(entries.len()), leases: Vec::new() };
+        let mut group =
+            Group { sight, changes: Vec::with_capacity(entries.len()), leases: Vec::new(), auth: Vec::new() };
         let mut replies = Vec::with_capacity(entries.len());
         for Entry { log_id, payload } in entries {
             self.check_order(log_id)?;
@@ -190,8 +197,8 @@ impl Machine {
         let applied = self.head.applied.ok_or(Fault::OutOfOrder { log_id: LogId::default(), applied: None })?;
         self.publish();
         let Head { revision, compact_revision, .. } = self.head;
-        let Group { changes, leases, .. } = group;
-        Ok(Applied { replies, batch: AppliedBatch { applied, revision, compact_revision, changes, leases } })
+        let Group { changes, leases, auth, .. } = group;
+        Ok(Applied { replies, batch: AppliedBatch { applied, revision, compact_revision, changes, leases, auth } })
     }
 
     /// Shows readers the group that was applied.
@@ -199,6 +206,7 @@ impl Machine {
         // Whoever sees the group's revision must find its facts.
         if !Arc::ptr_eq(&self.shared.facts.load(), self.facts.facts()) {
             self.shared.facts.store(Arc::clone(self.facts.facts()));
+            self.shared.auth.store(Arc::clone(&self.auth));
         }
         self.shared.publish(&self.head);
     }
@@ -220,7 +228,8 @@ impl Machine {
     ) -> Result<Result<Outcome, Rejection>, Fault> {
         let malformed = |reason: String| Fault::MalformedEntry { log_id, reason };
         let proposal = Proposal::decode(encoded).map_err(|error| malformed(error.to_string()))?;
-        if let Err(rejection) = self.alarms.check(&proposal.command) {
+        let permitted = permit(&self.auth, &self.shared.leases, &proposal.identity, &proposal.command);
+        if let Err(rejection) = permitted.and_then(|()| self.alarms.check(&proposal.command)) {
             return Ok(Err(rejection));
         }
         let outcome = match proposal.command {
@@ -232,14 +241,7 @@ impl Machine {
             Command::Txn(txn) => self.draft(group, |draft, _| txn::execute(draft, &txn).map(Outcome::Txn)),
             Command::Recipe(encoded) => {
                 let recipe = recipes::Command::decode(encoded).map_err(|error| malformed(error.to_string()))?;
-                let is_space_used_up = self.alarms.is_space_used_up();
-                self.draft(group, |draft, queues| {
-                    let outcome = recipes::apply(&recipe, &mut Book { draft, queues }).map(Outcome::Recipe)?;
-                    if is_space_used_up && draft.takes_space() {
-                        return Err(Rejection::NoSpace.into());
-                    }
-                    Ok(outcome)
-                })
+                self.recipe(group, &proposal.identity, &recipe)
             }
             Command::Compact { revision } => self.compact(group, revision).map_err(ReadError::from),
             Command::LeaseGrant { id, ttl } => self.grant(group, id, ttl).map_err(ReadError::from),
@@ -251,6 +253,7 @@ impl Machine {
                 let target = target.map(|target| Bytes::copy_from_slice(&target));
                 Ok(Outcome::Downgrade { before: downgrade::change(&mut self.facts, target) })
             }
+            Command::Auth(command) => self.change_auth(group, log_id, command).map_err(ReadError::from),
         };
         match outcome {
             Ok(outcome) => Ok(Ok(outcome)),
@@ -273,6 +276,30 @@ impl Machine {
         }
         self.commit(group, events);
         Ok(outcome)
+    }
+
+    fn recipe(
+        &mut self,
+        group: &mut Group,
+        identity: &Identity,
+        recipe: &recipes::Command,
+    ) -> Result<Outcome, ReadError> {
+        let auth = Arc::clone(&self.auth);
+        let rights = auth.rights(identity)?;
+        let is_space_used_up = self.alarms.is_space_used_up();
+        self.draft(group, |draft, queues| {
+            let outcome = recipes::apply(recipe, &mut Book { draft, queues, rights }).map(Outcome::Recipe)?;
+            if is_space_used_up && draft.takes_space() {
+                return Err(Rejection::NoSpace.into());
+            }
+            Ok(outcome)
+        })
+    }
+
+    fn change_auth(&mut self, group: &mut Group, log_id: LogId, command: AuthCommand) -> Result<Outcome, Rejection> {
+        self.auth.check(&command)?;
+        group.auth.extend(Arc::make_mut(&mut self.auth).execute(command, log_id.index, &mut self.facts));
+        Ok(Outcome::AuthChanged)
     }
 
     /// Makes events part of the state, in one new revision.

@@ -74,4 +74,6 @@ pub enum Outcome {
     },
     /// Of a recipe.
     Recipe(recipes::Outcome),
+    /// Of a change of the auth store.
+    AuthChanged,
 }

@@ -13,6 +13,7 @@ use model::{
     TxnRequest, TxnResponse,
 };
 
+use crate::auth::Auth;
 use crate::draft::Draft;
 use crate::export::Export;
 use crate::facts::Facts;
@@ -184,6 +185,12 @@ impl Reader {
     #[must_use]
     pub fn lease(&self, id: LeaseId) -> Option<LeaseInfo> {
         self.shared.load().leases.read().info(id)
+    }
+
+    /// Who there is and what they may do, as of now.
+    #[must_use]
+    pub fn auth(&self) -> Arc<Auth> {
+        self.shared.load().auth.load_full()
     }
 
     /// The facts as of now.

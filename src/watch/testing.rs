@@ -73,7 +73,14 @@ impl Past {
         let changes = if events.is_empty() { Vec::new() } else { vec![Change { revision, events: events.into() }] };
         inner.changes.extend(changes.iter().cloned());
         let (revision, compact_revision) = (inner.revision(), inner.compact_revision);
-        Arc::new(AppliedBatch { applied: LogId::default(), revision, compact_revision, changes, leases: Vec::new() })
+        Arc::new(AppliedBatch {
+            applied: LogId::default(),
+            revision,
+            compact_revision,
+            changes,
+            leases: Vec::new(),
+            auth: Vec::new(),
+        })
     }
 
     pub(crate) fn compact(&self, revision: Revision) {

@@ -21,6 +21,7 @@ docs-page    | @docs_page.sh        | the docs page in Chromium
 etcd3-node   | etcd3_node.sh        | etcd3 (npm)
 tls          | !tls.sh              | etcdctl and curl over TLS
 etcdctl      | etcdctl.sh           | etcdctl 3.4
+auth         | auth.sh              | etcdctl 3.4, users and roles
 etcdctl-3.5  | etcdctl_35.sh        | etcdctl 3.5
 readme       | @first_minutes.sh    | curl, as in the README
 examples     | @examples.sh         | examples/

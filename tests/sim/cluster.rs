@@ -289,7 +289,10 @@ impl Cluster {
 
     fn unanswered(&self, error: &node::Error) -> Unanswered {
         match error {
-            node::Error::Rejected(_) | node::Error::Invalid(_) => Unanswered::Refused(error.to_string()),
+            node::Error::Rejected(_)
+            | node::Error::Invalid(_)
+            | node::Error::PasswordTooLong
+            | node::Error::VerifyOnly => Unanswered::Refused(error.to_string()),
             node::Error::Unavailable(unavailable) if unavailable.outcome_unknown() => {
                 Unanswered::Unknown(error.to_string())
             }

@@ -65,6 +65,7 @@ impl Site {
             strict_reconfig_check: true,
             learners_max: 1,
             upkeep: node::Upkeep::default(),
+            auth: node::AuthConfig::default(),
         }
     }
 }

@@ -23,6 +23,7 @@ impl Cluster {
 
     async fn answer_list(&self, request: Request<pb::MemberListRequest>) -> Result<pb::MemberListResponse, Status> {
         self.edge.admit(request.metadata())?;
+        self.edge.admit_user(request.metadata(), request.extensions()).await?;
         if request.get_ref().linearizable {
             self.edge.handle().confirm_reads().await.map_err(status)?;
         }
@@ -31,6 +32,7 @@ impl Cluster {
 
     async fn answer_add(&self, request: Request<pb::MemberAddRequest>) -> Result<pb::MemberAddResponse, Status> {
         self.edge.admit(request.metadata())?;
+        self.edge.admit_root(request.metadata(), request.extensions()).await?;
         let pb::MemberAddRequest { peer_ur_ls, is_learner } = request.into_inner();
         check_peer_urls(&peer_ur_ls)?;
         let added = self.edge.handle().add_member(peer_ur_ls, is_learner).await;
@@ -50,6 +52,7 @@ impl Cluster {
         request: Request<pb::MemberRemoveRequest>,
     ) -> Result<pb::MemberRemoveResponse, Status> {
         self.edge.admit(request.metadata())?;
+        self.edge.admit_root(request.metadata(), request.extensions()).await?;
         let members = self.change(MemberChange::Remove(MemberId::new(request.into_inner().id))).await?;
         Ok(pb::MemberRemoveResponse { header: self.header(), members })
     }
@@ -59,6 +62,7 @@ impl Cluster {
         request: Request<pb::MemberUpdateRequest>,
     ) -> Result<pb::MemberUpdateResponse, Status> {
         self.edge.admit(request.metadata())?;
+        self.edge.admit_root(request.metadata(), request.extensions()).await?;
         let pb::MemberUpdateRequest { id, peer_ur_ls } = request.into_inner();
         check_peer_urls(&peer_ur_ls)?;
         let change = MemberChange::Update { id: MemberId::new(id), peer_urls: peer_ur_ls };
@@ -70,6 +74,7 @@ impl Cluster {
         request: Request<pb::MemberPromoteRequest>,
     ) -> Result<pb::MemberPromoteResponse, Status> {
         self.edge.admit(request.metadata())?;
+        self.edge.admit_root(request.metadata(), request.extensions()).await?;
         let members = self.change(MemberChange::Promote(MemberId::new(request.into_inner().id))).await?;
         Ok(pb::MemberPromoteResponse { header: self.header(), members })
     }

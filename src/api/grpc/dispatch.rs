@@ -6,6 +6,7 @@ use bytes::Bytes;
 use futures::future::BoxFuture;
 use http::{Request, Response};
 use http_body::Body as HttpBody;
+use proto::etcdserverpb::auth_server::AuthServer;
 use proto::etcdserverpb::cluster_server::ClusterServer;
 use proto::etcdserverpb::kv_server::KvServer;
 use proto::etcdserverpb::lease_server::LeaseServer;
@@ -19,6 +20,7 @@ use tonic::codegen::Service;
 use tonic::server::NamedService;
 use tonic::service::Routes;
 
+use crate::grpc::auth::Auth;
 use crate::grpc::cluster::Cluster;
 use crate::grpc::edge::Edge;
 use crate::grpc::election::Election;
@@ -31,7 +33,7 @@ use crate::grpc::watch::Watch;
 type ResponseFuture = BoxFuture<'static, Result<Response<Body>, Infallible>>;
 
 /// Names under which reflection shows what is served.
-const SERVED: [&str; 7] = [
+const SERVED: [&str; 8] = [
     KvServer::<()>::NAME,
     WatchServer::<()>::NAME,
     LeaseServer::<()>::NAME,
@@ -39,6 +41,7 @@ const SERVED: [&str; 7] = [
     MaintenanceServer::<()>::NAME,
     LockServer::<()>::NAME,
     ElectionServer::<()>::NAME,
+    AuthServer::<()>::NAME,
 ];
 
 /// All services of a member.
@@ -51,6 +54,7 @@ pub(crate) struct Services {
     maintenance: MaintenanceServer<Maintenance>,
     lock: LockServer<Lock>,
     election: ElectionServer<Election>,
+    auth: AuthServer<Auth>,
     /// Health and reflection, which are called seldom.
     others: Routes,
 }
@@ -65,7 +69,8 @@ impl Services {
             cluster: ClusterServer::new(Cluster::new(edge.clone())).max_decoding_message_size(usize::MAX),
             maintenance: MaintenanceServer::new(Maintenance::new(edge.clone())).max_decoding_message_size(usize::MAX),
             lock: LockServer::new(Lock::new(edge.clone())).max_decoding_message_size(usize::MAX),
-            election: ElectionServer::new(Election::new(edge)).max_decoding_message_size(usize::MAX),
+            election: ElectionServer::new(Election::new(edge.clone())).max_decoding_message_size(usize::MAX),
+            auth: AuthServer::new(Auth::new(edge)).max_decoding_message_size(usize::MAX),
             others: others(),
         }
     }
@@ -83,6 +88,7 @@ impl Services {
             MaintenanceServer::<()>::NAME => self.maintenance.clone().call(request),
             LockServer::<()>::NAME => self.lock.clone().call(request),
             ElectionServer::<()>::NAME => self.election.clone().call(request),
+            AuthServer::<()>::NAME => self.auth.clone().call(request),
             _ => Box::pin(self.others.clone().call(request.map(Body::new))),
         }
     }

@@ -18,7 +18,7 @@ pub(crate) async fn answer(
     request: Request<pb::DowngradeRequest>,
 ) -> Result<pb::DowngradeResponse, Status> {
     edge.admit(request.metadata())?;
-    let caller = edge.caller(request.metadata(), request.extensions()).await?;
+    let caller = edge.admit_root(request.metadata(), request.extensions()).await?;
     let pb::DowngradeRequest { action, version } = request.into_inner();
     let handle = edge.handle();
     match DowngradeAction::try_from(action) {

@@ -9,6 +9,7 @@ use tonic::metadata::MetadataMap;
 use tonic::{Code, Extensions, Status};
 
 use crate::calls::{Calls, Method};
+use crate::credentials::Credentials;
 use crate::draining::Draining;
 use crate::error::status;
 use crate::grpc::conversation::StreamCall;
@@ -72,14 +73,39 @@ impl Edge {
         self.shared.message_bytes_max
     }
 
-    /// On whose behalf a call is made, as its metadata and the connection that it came over say. While there is no authentication
-    /// it is nobody's in particular.
+    /// On whose behalf a call is made, as its metadata and the connection that it came over say. While authentication is off it is
+    /// nobody's in particular; while it is on, nobody is who said nothing, and is refused where that matters.
     ///
     /// # Errors
     ///
-    /// None yet; what a token can be refused for.
-    pub(crate) async fn caller(&self, _: &MetadataMap, _: &Extensions) -> Result<Identity, Status> {
-        Ok(Identity::default())
+    /// `invalid auth token`.
+    pub(crate) async fn caller(&self, metadata: &MetadataMap, extensions: &Extensions) -> Result<Identity, Status> {
+        if !self.handle().is_auth_enabled() {
+            return Ok(Identity::default());
+        }
+        Credentials::of_call(metadata, extensions).identify(self.handle()).await.map_err(status)
+    }
+
+    /// Refuses a call that is not made on behalf of root, while authentication is on.
+    ///
+    /// # Errors
+    ///
+    /// As [`Edge::caller`]; `user name is empty`, `permission denied`.
+    pub(crate) async fn admit_root(&self, metadata: &MetadataMap, extensions: &Extensions) -> Result<Identity, Status> {
+        let caller = self.caller(metadata, extensions).await?;
+        self.handle().permit_root(&caller).map_err(status)?;
+        Ok(caller)
+    }
+
+    /// Refuses a call that is not made on behalf of any user, while authentication is on.
+    ///
+    /// # Errors
+    ///
+    /// As [`Edge::admit_root`].
+    pub(crate) async fn admit_user(&self, metadata: &MetadataMap, extensions: &Extensions) -> Result<Identity, Status> {
+        let caller = self.caller(metadata, extensions).await?;
+        self.handle().permit_user(&caller).map_err(status)?;
+        Ok(caller)
     }
 
     /// The header of an answer whose store stood at `revision`.

@@ -40,7 +40,7 @@ impl Kv {
         let caller = self.edge.caller(request.metadata(), request.extensions()).await?;
         let range = streamable(request.into_inner())?;
         let part_bytes = self.edge.handle().config().request_bytes_max;
-        self.edge.handle().range_stream(&caller, range, part_bytes).await.map_err(status)
+        self.edge.handle().range_stream(caller, range, part_bytes).await.map_err(status)
     }
 
     async fn answer_put(&self, request: Request<pb::PutRequest>) -> Result<pb::PutResponse, Status> {

@@ -50,7 +50,11 @@ impl Lease {
     ) -> Result<pb::LeaseTimeToLiveResponse, Status> {
         self.edge.admit(request.metadata())?;
         let pb::LeaseTimeToLiveRequest { id, keys } = *request.get_ref();
+        let caller = self.edge.caller(request.metadata(), request.extensions()).await?;
         let lease = self.edge.handle().lease_time_to_live(LeaseId::new(id)).await.map_err(status)?;
+        if keys && let Some((_, info)) = &lease {
+            self.edge.handle().permit_keys_of(&caller, info).map_err(status)?;
+        }
         let header = Some(self.edge.header_now());
         Ok(match lease {
             Some((life, info)) => pb::LeaseTimeToLiveResponse {
@@ -64,8 +68,9 @@ impl Lease {
         })
     }
 
-    fn answer_leases(&self, request: &Request<pb::LeaseLeasesRequest>) -> Result<pb::LeaseLeasesResponse, Status> {
+    async fn answer_leases(&self, request: Request<pb::LeaseLeasesRequest>) -> Result<pb::LeaseLeasesResponse, Status> {
         self.edge.admit(request.metadata())?;
+        self.edge.admit_user(request.metadata(), request.extensions()).await?;
         let leases = self.edge.handle().leases().into_iter().map(|id| pb::LeaseStatus { id: id.get() }).collect();
         Ok(pb::LeaseLeasesResponse { header: Some(self.edge.header_now()), leases })
     }
@@ -145,6 +150,6 @@ impl pb::lease_server::Lease for Lease {
         request: Request<pb::LeaseLeasesRequest>,
     ) -> Result<Response<pb::LeaseLeasesResponse>, Status> {
         let call = self.edge.calls().unary(Method::LeaseLeases);
-        call.answer(self.answer_leases(&request))
+        call.answer(self.answer_leases(request).await)
     }
 }

@@ -1,7 +1,7 @@
 //! Maintenance: how the member is doing, alarms, checksums, and backups. A defragmentation is begun and not waited for.
 
 use model::{Alarm, AlarmCause, AlarmChange, AlarmKind, Identity, MemberId, Revision};
-use node::Unavailable;
+use node::{Backup, Unavailable};
 use proto::etcdserverpb as pb;
 use proto::etcdserverpb::alarm_request::AlarmAction;
 use tonic::codegen::BoxStream;
@@ -32,8 +32,9 @@ impl Maintenance {
         Self { edge }
     }
 
-    fn answer_status(&self, request: &Request<pb::StatusRequest>) -> Result<pb::StatusResponse, Status> {
+    async fn answer_status(&self, request: Request<pb::StatusRequest>) -> Result<pb::StatusResponse, Status> {
         self.edge.admit_also_learner(request.metadata())?;
+        self.edge.admit_user(request.metadata(), request.extensions()).await?;
         let member = self.edge.handle().status();
         let no_leader = member.leader.is_none().then(|| Unavailable::NoLeader.to_string());
         let alarms = self.edge.handle().alarms().map_err(status)?;
@@ -58,7 +59,7 @@ impl Maintenance {
 
     async fn answer_alarm(&self, request: Request<pb::AlarmRequest>) -> Result<pb::AlarmResponse, Status> {
         self.edge.admit(request.metadata())?;
-        let caller = self.edge.caller(request.metadata(), request.extensions()).await?;
+        let caller = self.edge.admit_user(request.metadata(), request.extensions()).await?;
         let pb::AlarmRequest { action, member_id, alarm } = request.into_inner();
         let kind = kind_of_alarm(alarm)?;
         let action = AlarmAction::try_from(action).map_err(|_| Status::invalid_argument("unknown action"))?;
@@ -93,6 +94,7 @@ impl Maintenance {
 
     async fn answer_hash_kv(&self, request: Request<pb::HashKvRequest>) -> Result<pb::HashKvResponse, Status> {
         self.edge.admit(request.metadata())?;
+        self.edge.admit_root(request.metadata(), request.extensions()).await?;
         let revision = Revision::new(request.get_ref().revision);
         let hashed = self.edge.handle().hash_kv(revision).await.map_err(status)?;
         let compacted = Some(hashed.compact_revision.get()).filter(|revision| *revision > 0);
@@ -106,6 +108,7 @@ impl Maintenance {
 
     async fn answer_hash(&self, request: Request<pb::HashRequest>) -> Result<pb::HashResponse, Status> {
         self.edge.admit(request.metadata())?;
+        self.edge.admit_root(request.metadata(), request.extensions()).await?;
         let hash = self.edge.handle().hash().await.map_err(status)?;
         Ok(pb::HashResponse { header: Some(self.edge.header_now()), hash })
     }
@@ -115,13 +118,23 @@ impl Maintenance {
         request: Request<pb::MoveLeaderRequest>,
     ) -> Result<pb::MoveLeaderResponse, Status> {
         self.edge.admit(request.metadata())?;
+        self.edge.admit_root(request.metadata(), request.extensions()).await?;
         let target = MemberId::new(request.into_inner().target_id);
         self.edge.handle().move_leader(target).await.map_err(transfer_status)?;
         Ok(pb::MoveLeaderResponse { header: None })
     }
 
-    fn answer_defragment(&self, request: &Request<pb::DefragmentRequest>) -> Result<pb::DefragmentResponse, Status> {
+    async fn begin_backup(&self, request: Request<pb::SnapshotRequest>) -> Result<Backup, Status> {
+        self.edge.admit_root(request.metadata(), request.extensions()).await?;
+        self.edge.handle().backup().await.map_err(status)
+    }
+
+    async fn answer_defragment(
+        &self,
+        request: Request<pb::DefragmentRequest>,
+    ) -> Result<pb::DefragmentResponse, Status> {
         self.edge.admit(request.metadata())?;
+        self.edge.admit_root(request.metadata(), request.extensions()).await?;
         self.edge.handle().defragment();
         Ok(pb::DefragmentResponse { header: None })
     }
@@ -149,7 +162,7 @@ impl pb::maintenance_server::Maintenance for Maintenance {
 
     async fn status(&self, request: Request<pb::StatusRequest>) -> Result<Response<pb::StatusResponse>, Status> {
         let call = self.edge.calls().unary(Method::Status);
-        call.answer(self.answer_status(&request))
+        call.answer(self.answer_status(request).await)
     }
 
     async fn defragment(
@@ -157,7 +170,7 @@ impl pb::maintenance_server::Maintenance for Maintenance {
         request: Request<pb::DefragmentRequest>,
     ) -> Result<Response<pb::DefragmentResponse>, Status> {
         let call = self.edge.calls().unary(Method::Defragment);
-        call.answer(self.answer_defragment(&request))
+        call.answer(self.answer_defragment(request).await)
     }
 
     async fn hash(&self, request: Request<pb::HashRequest>) -> Result<Response<pb::HashResponse>, Status> {
@@ -175,7 +188,7 @@ impl pb::maintenance_server::Maintenance for Maintenance {
     async fn snapshot(&self, request: Request<pb::SnapshotRequest>) -> Result<Response<Self::SnapshotStream>, Status> {
         let (call, leader) = self.edge.begin_stream(Method::Snapshot, request.metadata())?;
         call.received();
-        match self.edge.handle().backup().await.map_err(status) {
+        match self.begin_backup(request).await {
             Ok(backup) => {
                 let parts = Parts { backup, leader, draining: self.edge.draining() };
                 Ok(Response::new(answers(parts, call)))

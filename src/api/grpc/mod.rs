@@ -1,8 +1,9 @@
 //! The etcd v3 services: each method converts, asks the member, and converts back.
 //!
-//! Served: KV (with RangeStream, which etcd has from 3.7 on), Watch, Lease, Cluster, Maintenance, v3lock, v3election,
+//! Served: KV (with RangeStream, which etcd has from 3.7 on), Watch, Lease, Cluster, Maintenance, Auth, v3lock, v3election,
 //! health and reflection. What is not served answers Unimplemented, which clients take for what it is.
 
+mod auth;
 mod cluster;
 mod conversation;
 mod dispatch;

@@ -6,14 +6,15 @@
 use std::collections::{BTreeSet, VecDeque};
 
 use futures::stream::BoxStream;
-use model::Revision;
+use model::{Rejection, Revision};
 use node::{Unavailable, WatchEvents, WatchMessage, WatchRequest, WatchStream};
 use proto::etcdserverpb as pb;
 use proto::etcdserverpb::watch_request::RequestUnion;
 use tonic::{Request, Response, Status, Streaming};
 
-use crate::calls::Method;
+use crate::calls::{Method, name_of_code};
 use crate::convert;
+use crate::credentials::Credentials;
 use crate::draining::Draining;
 use crate::error::status;
 use crate::grpc::conversation::{Conversation, StreamCall, answers};
@@ -48,7 +49,9 @@ impl pb::watch_server::Watch for Watch {
         request: Request<Streaming<pb::WatchRequest>>,
     ) -> Result<Response<Self::WatchStream>, Status> {
         let (call, leader) = self.edge.begin_stream(Method::Watch, request.metadata())?;
+        let credentials = Credentials::of_call(request.metadata(), request.extensions());
         let session = Session {
+            credentials,
             edge: self.edge.clone(),
             requests: request.into_inner(),
             watchers: self.edge.handle().watch(MESSAGES_MAX),
@@ -81,6 +84,8 @@ enum Large {
 /// One stream.
 struct Session {
     edge: Edge,
+    /// Of who opened the stream: what they may watch is looked at when a watcher is created, and not again.
+    credentials: Credentials,
     requests: Streaming<pb::WatchRequest>,
     watchers: WatchStream,
     leader: RequiredLeader,
@@ -112,7 +117,9 @@ impl Conversation for Session {
                 request = self.requests.message(), if self.asking.is_none() => {
                     let Some(request) = request? else { return Ok(None) };
                     call.received();
-                    self.take(request);
+                    if let Some(refusal) = self.take(request).await {
+                        return Ok(Some(refusal));
+                    }
                 }
                 message = self.watchers.recv() => {
                     let message = message.ok_or_else(|| status(Unavailable::Stopped))?;
@@ -134,17 +141,42 @@ async fn ask(watchers: &WatchStream, asking: Option<&Asking>) {
 }
 
 impl Session {
-    /// A request of no kind, or of one that is not known, is passed over.
-    fn take(&mut self, request: pb::WatchRequest) {
+    /// Takes a request, or answers it with why it is refused. One of no kind, or of one that is not known, is passed over.
+    async fn take(&mut self, request: pb::WatchRequest) -> Option<pb::WatchResponse> {
         self.asking = match request.request_union {
             Some(RequestUnion::CreateRequest(create)) => {
+                let watched = convert::watch(&create);
+                if let Err(rejection) = self.permit(&watched).await {
+                    return Some(self.refusal(rejection));
+                }
                 self.creating.push_back(if create.fragment { Large::Fragmented } else { Large::Whole });
-                Some(Asking::Create(convert::watch(&create)))
+                Some(Asking::Create(watched))
             }
             Some(RequestUnion::CancelRequest(cancel)) => Some(Asking::Cancel(cancel.watch_id)),
             Some(RequestUnion::ProgressRequest(_)) => Some(Asking::Progress),
             None => None,
         };
+        None
+    }
+
+    async fn permit(&self, request: &WatchRequest) -> Result<(), Rejection> {
+        let handle = self.edge.handle();
+        if !handle.is_auth_enabled() {
+            return Ok(());
+        }
+        handle.permit_read(&self.credentials.identify(handle).await?, &request.range)
+    }
+
+    /// etcd's answer to who may not watch: the whole error as Go writes it, which its clients match on.
+    fn refusal(&self, rejection: Rejection) -> pb::WatchResponse {
+        let status = status(rejection);
+        let code = name_of_code(status.code());
+        pb::WatchResponse {
+            created: true,
+            canceled: true,
+            cancel_reason: format!("rpc error: code = {code} desc = {}", status.message()),
+            ..self.about(NO_WATCHER, self.edge.handle().revision())
+        }
     }
 
     fn response(&mut self, message: WatchMessage) -> pb::WatchResponse {

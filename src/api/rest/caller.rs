@@ -1,15 +1,17 @@
 //! Who makes a request: the one place from which handlers get the identity that a member acts for.
 
-use std::convert::Infallible;
 use std::ops::Deref;
 
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
-use model::Identity;
+use model::{Identity, Rejection};
 
 use super::Rest;
+use super::problem::Problem;
+use crate::credentials::Credentials;
 
-/// The identity of whoever made the request. While there is no authentication it is nobody's in particular.
+/// The identity of whoever made the request. While authentication is off it is nobody's in particular; while it is on, there is no
+/// request without one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Caller(pub(crate) Identity);
 
@@ -29,9 +31,17 @@ impl Deref for Caller {
 }
 
 impl FromRequestParts<Rest> for Caller {
-    type Rejection = Infallible;
+    type Rejection = Problem;
 
-    async fn from_request_parts(_: &mut Parts, _: &Rest) -> Result<Self, Infallible> {
-        Ok(Self(Identity::default()))
+    async fn from_request_parts(parts: &mut Parts, rest: &Rest) -> Result<Self, Problem> {
+        if !rest.handle.is_auth_enabled() {
+            return Ok(Self(Identity::default()));
+        }
+        let credentials = Credentials::of_http(&parts.headers, &parts.extensions);
+        let identity = credentials.identify(&rest.handle).await.map_err(Problem::of_read)?;
+        if identity == Identity::default() && rest.handle.is_auth_enabled() {
+            return Err(Problem::of_read(Rejection::UserNameEmpty));
+        }
+        Ok(Self(identity))
     }
 }

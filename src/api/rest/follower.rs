@@ -84,6 +84,7 @@ impl Follower {
     /// Begins to follow. What can be refused is refused here, before the stream is.
     pub(crate) async fn open(rest: Rest, wish: Wish, since: Since) -> Result<Self, Problem> {
         rest.handle.confirm_reads().await.map_err(Problem::of_read)?;
+        rest.handle.permit_read(&wish.caller, &wish.range).map_err(Problem::of_read)?;
         let pulse = Pulse::new(rest.draining.clone());
         let told = Revision::ZERO;
         let mut follower = Self { rest, wish, phase: Phase::Over, told, pulse };

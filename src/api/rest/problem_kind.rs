@@ -6,6 +6,8 @@ use axum::http::StatusCode;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
     InvalidRequest,
+    Unauthenticated,
+    PermissionDenied,
     NotFound,
     MethodNotAllowed,
     RequestTimeout,
@@ -63,8 +65,10 @@ struct Entry {
 
 impl Kind {
     /// All kinds, in the order in which they are listed to readers.
-    pub(crate) const ALL: [Self; 46] = [
+    pub(crate) const ALL: [Self; 48] = [
         Self::InvalidRequest,
+        Self::Unauthenticated,
+        Self::PermissionDenied,
         Self::NotFound,
         Self::MethodNotAllowed,
         Self::RequestTimeout,
@@ -157,6 +161,8 @@ impl Kind {
             | Self::DeadlineExceeded
             | Self::DraftChanged => true,
             Self::InvalidRequest
+            | Self::Unauthenticated
+            | Self::PermissionDenied
             | Self::NotFound
             | Self::MethodNotAllowed
             | Self::KeyNotFound
@@ -203,6 +209,21 @@ impl Kind {
                 "The request makes no sense",
                 "A path, parameter, header or body is malformed, out of bounds, unknown, or contradicts another. `detail` \
                  names it; for a JSON body `line` and `column` say where. Nothing happened.",
+            ),
+            Self::Unauthenticated => row(
+                "unauthenticated",
+                StatusCode::UNAUTHORIZED,
+                "The request does not say who makes it",
+                "Authentication is on. Send a token as `Authorization: Bearer …`; POST /v3/auth/authenticate gives one for a name and a \
+                 password. One that is unknown, ran out, or was made before users or roles changed is refused as well. Nothing \
+                 happened.",
+            ),
+            Self::PermissionDenied => row(
+                "permission-denied",
+                StatusCode::FORBIDDEN,
+                "The user may not do that",
+                "No role of the user has the permission for all the keys that the request reads or writes. A lock needs reading on all \
+                 its claims and writing on the session's own. Nothing happened.",
             ),
             Self::NotFound => row(
                 "not-found",

@@ -24,7 +24,7 @@ impl Problem {
         let outcome_unknown = match error {
             Error::Unavailable(unavailable) => unavailable.outcome_unknown(),
             Error::Fault => true,
-            Error::Rejected(_) | Error::Invalid(_) => false,
+            Error::Rejected(_) | Error::Invalid(_) | Error::PasswordTooLong | Error::VerifyOnly => false,
         };
         let problem = Self::of_error(&error);
         if outcome_unknown { problem.with(Facts { outcome: Some("unknown"), ..Facts::default() }) } else { problem }
@@ -33,7 +33,7 @@ impl Problem {
     fn of_error(error: &Error) -> Self {
         match error {
             Error::Rejected(rejection) => Self::new(kind_of_rejection(*rejection), error.to_string()),
-            Error::Invalid(_) => Self::invalid(error.to_string()),
+            Error::Invalid(_) | Error::PasswordTooLong | Error::VerifyOnly => Self::invalid(error.to_string()),
             Error::Unavailable(unavailable) => {
                 Self::new(kind_of_unavailable(*unavailable), error.to_string()).retry_after(RETRY_DELAY)
             }
@@ -50,7 +50,26 @@ const fn kind_of_rejection(rejection: Rejection) -> Kind {
         | Rejection::TooManyOps
         | Rejection::DuplicateKey
         | Rejection::InvalidSortOption
-        | Rejection::LeaseTtlTooLarge => Kind::InvalidRequest,
+        | Rejection::LeaseTtlTooLarge
+        // Users and roles are not changed over this API; these are never answers here.
+        | Rejection::RootUserNotExist
+        | Rejection::RootRoleNotGranted
+        | Rejection::UserExists
+        | Rejection::UserNotFound
+        | Rejection::RoleExists
+        | Rejection::RoleNotFound
+        | Rejection::RoleNameEmpty
+        | Rejection::PermissionNotGiven
+        | Rejection::RoleNotGranted
+        | Rejection::PermissionNotGranted
+        | Rejection::AuthNotEnabled
+        | Rejection::PasswordNotWanted
+        | Rejection::InvalidAuthManagement => Kind::InvalidRequest,
+        Rejection::UserNameEmpty
+        | Rejection::AuthFailed
+        | Rejection::InvalidAuthToken
+        | Rejection::AuthOldRevision => Kind::Unauthenticated,
+        Rejection::PermissionDenied => Kind::PermissionDenied,
         Rejection::KeyNotFound => Kind::KeyNotFound,
         Rejection::RequestTooLarge => Kind::ValueTooLarge,
         Rejection::Compacted => Kind::RevisionCompacted,
@@ -81,7 +100,11 @@ mod tests {
     /// Every answer of a member: kind, status, and whether a write that got it may have happened.
     #[test]
     fn every_error_has_its_kind() {
-        let table: [(Error, &str, u16, bool); 22] = [
+        let table: [(Error, &str, u16, bool); 26] = [
+            (Rejection::UserNameEmpty.into(), "unauthenticated", 401, false),
+            (Rejection::InvalidAuthToken.into(), "unauthenticated", 401, false),
+            (Rejection::AuthOldRevision.into(), "unauthenticated", 401, false),
+            (Rejection::PermissionDenied.into(), "permission-denied", 403, false),
             (Rejection::EmptyKey.into(), "invalid-request", 400, false),
             (Rejection::KeyNotFound.into(), "key-not-found", 404, false),
             (Rejection::ValueProvided.into(), "invalid-request", 400, false),

@@ -312,6 +312,7 @@ pub(crate) async fn show(
     let record = find_record(&rest, &caller, &namespace, id).await.map_err(Problem::of_read)?;
     let found = rest.handle.lease_time_to_live(id.lease()).await.map_err(Problem::of_read)?;
     let (life, info) = found.ok_or_else(|| not_found(id))?;
+    rest.handle.permit_keys_of(&caller, &info).map_err(Problem::of_read)?;
     let state = SessionState::new(
         Session::new(&rest, id, life.granted_ttl, record.unwrap_or_default()),
         life,

@@ -1,5 +1,7 @@
 //! The machine against the rules, against a reference model, and against crashes, on both storages.
 
+mod auth;
+mod auth_programs;
 mod crashes;
 mod facts;
 mod installs;

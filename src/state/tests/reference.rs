@@ -89,6 +89,7 @@ impl Reference {
                 }
                 Ok(Outcome::LeasesCheckpointed)
             }
+            Command::Auth(_) => unreachable!("users and roles have a reference of their own"),
             Command::Recipe(encoded) => {
                 let recipe = recipes::Command::decode(encoded.clone()).unwrap();
                 Ok(Outcome::Recipe(recipes::apply(&recipe, self).unwrap()))

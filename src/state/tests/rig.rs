@@ -106,6 +106,13 @@ impl Rig {
         self.apply([command]).replies.remove(0)
     }
 
+    /// Applies one command of somebody's, in a group of its own.
+    pub(super) fn reply_to(&mut self, identity: Identity, command: Command) -> Reply {
+        let entry = entry_of(self.log.len() as u64, identity, command);
+        self.log.push(entry.clone());
+        self.machine().apply(vec![entry]).unwrap().replies.remove(0)
+    }
+
     pub(super) fn ok(&mut self, command: Command) -> Outcome {
         self.reply(command).result.unwrap()
     }
@@ -192,7 +199,11 @@ pub(super) fn without_previous(changes: Vec<Change>) -> Vec<Change> {
 }
 
 pub(super) fn entry(index: u64, command: Command) -> Entry {
-    let proposal = Proposal { id: index, proposed_at_ms: 0, identity: Identity::default(), command };
+    entry_of(index, Identity::default(), command)
+}
+
+pub(super) fn entry_of(index: u64, identity: Identity, command: Command) -> Entry {
+    let proposal = Proposal { id: index, proposed_at_ms: 0, identity, command };
     Entry { log_id: log_id(index), payload: Payload::Command(proposal.encode()) }
 }
 

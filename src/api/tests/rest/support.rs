@@ -68,6 +68,7 @@ impl Member {
             strict_reconfig_check: true,
             learners_max: 1,
             upkeep: node::Upkeep::default(),
+            auth: node::AuthConfig { bcrypt_cost: "4".parse().expect("a cost"), ..Default::default() },
         };
         let node = Node::start(config).await.expect("a member");
         node.announced().await;

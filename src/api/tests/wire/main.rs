@@ -1,6 +1,7 @@
 //! The client port of a real member, over real sockets: what clients see, byte for byte where it matters.
 
 mod abuse;
+mod auth;
 mod cluster;
 mod election;
 mod error_table;

@@ -1,10 +1,7 @@
 //! Cluster, Maintenance, health, reflection, and what is not served.
 
 use model::MemberId;
-use proto::etcdserverpb::auth_client::AuthClient;
-use proto::etcdserverpb::{
-    AuthEnableRequest, HashKvRequest, MemberListRequest, PutRequest, SnapshotRequest, StatusRequest,
-};
+use proto::etcdserverpb::{HashKvRequest, MemberListRequest, PutRequest, SnapshotRequest, StatusRequest};
 use tonic::Code;
 use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_check_response::ServingStatus;
@@ -100,14 +97,6 @@ async fn a_backup_that_nobody_takes_keeps_no_member_from_stopping() {
 }
 
 #[tokio::test]
-async fn what_is_not_served_says_so() {
-    let member = Member::start().await;
-    let auth = AuthClient::new(member.channel().await).auth_enable(AuthEnableRequest {}).await;
-    assert_eq!(auth.expect_err("not yet").code(), Code::Unimplemented);
-    member.stop().await;
-}
-
-#[tokio::test]
 async fn health_is_of_the_whole_server() {
     let member = Member::start().await;
     let mut health = HealthClient::new(member.channel().await);
@@ -131,10 +120,10 @@ async fn reflection_lists_what_is_served() {
     let answer = answers.message().await.expect("an answer").expect("not the end").message_response;
     let Some(MessageResponse::ListServicesResponse(list)) = answer else { panic!("{answer:?}") };
     let names: Vec<&str> = list.service.iter().map(|service| service.name.as_str()).collect();
-    for name in ["etcdserverpb.KV", "etcdserverpb.Watch", "v3lockpb.Lock", "v3electionpb.Election"] {
+    for name in ["etcdserverpb.KV", "etcdserverpb.Watch", "etcdserverpb.Auth", "v3lockpb.Lock", "v3electionpb.Election"]
+    {
         assert!(names.contains(&name), "{names:?}");
     }
-    assert!(!names.contains(&"etcdserverpb.Auth"), "{names:?}");
     member.stop().await;
 }
 

@@ -163,6 +163,7 @@ fn config(data: &TempDir, upkeep: Upkeep) -> Config {
         strict_reconfig_check: true,
         learners_max: 1,
         upkeep,
+        auth: node::AuthConfig { bcrypt_cost: "4".parse().expect("a cost"), ..Default::default() },
     }
 }
 
