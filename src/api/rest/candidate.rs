@@ -88,6 +88,7 @@ pub(crate) struct Candidacy {
 
 /// Where a candidate stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(as = CandidateStanding)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Standing {
     /// It leads.
